@@ -1,0 +1,1 @@
+"""The latent action model: encoder, quantiser, decoder, losses, and the labeller."""

@@ -1,0 +1,1 @@
+"""Optical flow, camera motion and forward-backward masks."""

@@ -1,0 +1,1 @@
+"""What networks share: blocks, quantisers, image tokenisers, model directories."""

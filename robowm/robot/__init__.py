@@ -1,0 +1,1 @@
+"""Arms: the fixed-rate loop, the command gate, the log, emulated hardware."""

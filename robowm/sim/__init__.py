@@ -1,0 +1,1 @@
+"""Simulated arms: environments, scripted experts, vectorised rollouts, demonstrations."""

@@ -1,0 +1,1 @@
+"""One loop for everything, its checkpoints and loaders, and the stages that train."""

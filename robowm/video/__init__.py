@@ -1,0 +1,1 @@
+"""Files in: decode by timestamp, find shots, judge them, write the dataset."""

@@ -1,0 +1,1 @@
+"""World models: the contract, and one file per family."""
