@@ -1,1 +1,1 @@
-"""Policies: the flow-matching action decoder, chunk execution, transforms in pairs, LeRobot glue."""
+"""Policies: the flow-matching decoder, chunk execution, transforms in pairs, LeRobot glue."""
