@@ -115,7 +115,7 @@ class LatentActionModel(nn.Module):
 
     def forward(self, batch: Transitions, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Training loss at `progress` in [0, 1], and its parts."""
-        latent, codes = self.encode(batch)
+        latent, _ = self.encode(batch)
         second, flow = self.decode(batch.first, latent)
         return self.loss(batch, second, flow, progress)
 

@@ -40,7 +40,7 @@ class TransitionStore:
 
     def batch(self, chosen: np.ndarray) -> Transitions:
         """The chosen transitions as tensors."""
-        parts = {name: np.asarray(self.arrays[name][np.sort(chosen)]) for name in ARRAYS}
+        parts = {name: np.asarray(self.arrays[name][chosen]) for name in ARRAYS}
         tensors = {k: torch.from_numpy(v).permute(0, 3, 1, 2).float() for k, v in parts.items()}
         tensors["first"] /= 255
         tensors["second"] /= 255

@@ -40,6 +40,8 @@ class ViPRAConfig:
 class ViPRAWorldModel(nn.Module):
     """Predicts frame t+H and the latent actions t..t+H-1 from frames t-1, t and text."""
 
+    mask: Tensor
+
     def __init__(self, config: ViPRAConfig) -> None:
         super().__init__()
         self.config = config
