@@ -22,7 +22,7 @@ class Args:
     """LeRobotDataset v3 directory; the columns are added to it"""
     config: Annotated[LabelConfig, tyro.conf.arg(name="")]
     labeller: str | None = None
-    """directory or Hub id of a trained labeller (DATASET/labels/model of another dataset); none trains one here"""
+    """trained labeller (labels/model of another dataset, or a Hub id); none trains one here"""
     camera: str | None = None
     """image column to label by; none takes the dataset's first"""
     recipe: str = DEFAULT

@@ -1,51 +1,58 @@
-"""Pictures to tokens and back, by strided convolutions (cheap on a CPU, translation-aware)."""
+"""Pictures to features and back: 4x4-pixel patches first, then strided convolutions.
+
+Patches make the full-resolution layers one matrix product each, which is what a CPU is good at
+(three times faster here than halving from full resolution, see docs/results.md).
+"""
 
 import math
 
 from torch import Tensor, nn
 
+PATCH_PX = 4
 
-def conv_widths(size_px: int, grid: int, width: int) -> list[int]:
-    """Channel counts of the halvings from `size_px` down to `grid`, ending at `width`.
 
-    Raises:
-        ValueError: size_px / grid is not a power of two.
-    """
-    halvings = math.log2(size_px / grid)
-    if halvings != int(halvings) or halvings < 1:
-        raise ValueError(f"size_px {size_px} over grid {grid}: expected a power of two, 2 or more")
-    n = int(halvings)
-    return [max(24, width // 2 ** (n - 1 - i)) for i in range(n - 1)] + [width]
+def _halvings(size_px: int, grid: int) -> int:
+    n = math.log2(size_px / PATCH_PX / grid)
+    if n != int(n) or n < 0:
+        raise ValueError(
+            f"size_px {size_px} over grid {grid}: expected {PATCH_PX} times a power of two"
+        )
+    return int(n)
 
 
 class Encoder(nn.Sequential):
     """(B, C, S, S) to features (B, width, grid, grid)."""
 
     def __init__(self, channels: int, size_px: int, grid: int, width: int) -> None:
-        layers: list[nn.Module] = []
-        for out in conv_widths(size_px, grid, width):
-            layers += [
-                nn.Conv2d(channels, out, 4, 2, 1),
-                nn.GroupNorm(_groups(out), out),
-                nn.GELU(),
-            ]
-            channels = out
-        super().__init__(*layers, nn.Conv2d(channels, width, 1))
+        n = _halvings(size_px, grid)
+        widths = [max(32, width // 2 ** (n - i)) for i in range(n + 1)]
+        layers: list[nn.Module] = [
+            nn.PixelUnshuffle(PATCH_PX),
+            nn.Conv2d(channels * PATCH_PX**2, widths[0], 1),
+        ]
+        for here, out in zip(widths, widths[1:], strict=False):
+            layers += [*_between(here), nn.Conv2d(here, out, 4, 2, 1)]
+        super().__init__(*layers, *_between(width), nn.Conv2d(width, width, 3, 1, 1))
 
 
 class Decoder(nn.Sequential):
     """Features (B, width, grid, grid) to (B, C, S, S), unbounded."""
 
     def __init__(self, channels: int, size_px: int, grid: int, width: int) -> None:
-        layers: list[nn.Module] = []
-        inner = conv_widths(size_px, grid, width)
-        for here, out in zip(inner[::-1], [*inner[-2::-1], inner[0]], strict=True):
-            layers += [
-                nn.ConvTranspose2d(here, out, 4, 2, 1),
-                nn.GroupNorm(_groups(out), out),
-                nn.GELU(),
-            ]
-        super().__init__(*layers, nn.Conv2d(inner[0], channels, 3, 1, 1))
+        n = _halvings(size_px, grid)
+        widths = [max(48, width // 2**i) for i in range(n + 1)]
+        layers: list[nn.Module] = [nn.Conv2d(width, widths[0], 3, 1, 1)]
+        for here, out in zip(widths, widths[1:], strict=False):
+            layers += [*_between(here), nn.ConvTranspose2d(here, out, 4, 2, 1)]
+        last = widths[-1]
+        super().__init__(
+            *layers,
+            *_between(last),
+            nn.Conv2d(last, last, 3, 1, 1),
+            *_between(last),
+            nn.Conv2d(last, channels * PATCH_PX**2, 1),
+            nn.PixelShuffle(PATCH_PX),
+        )
 
 
 def tokens(features: Tensor) -> Tensor:
@@ -58,5 +65,5 @@ def untokens(sequence: Tensor, grid: int) -> Tensor:
     return sequence.transpose(1, 2).unflatten(2, (grid, grid))
 
 
-def _groups(channels: int) -> int:
-    return math.gcd(8, channels)
+def _between(channels: int) -> tuple[nn.Module, nn.Module]:
+    return nn.GroupNorm(math.gcd(8, channels), channels), nn.GELU()

@@ -61,6 +61,8 @@ def pretrain(datasets: Sequence[Path], out: Path, config: PretrainConfig) -> Val
     Raises:
         UserError: a dataset is missing, unlabelled, or labelled by another labeller.
     """
+    if not datasets:
+        raise UserError("no dataset was named; expected one or more labelled datasets.")
     opened = [Episodes(path) for path in datasets]
     provenance = one_labeller(opened)
     shape = replace(config.model, tokens=provenance["tokens"], codes=provenance["codes"])
