@@ -1,0 +1,112 @@
+"""The command line is a promise: its flags change on purpose only, its errors are one line.
+
+After changing a flag, renew the list and read the difference:
+    .venv/bin/python tests/test_command_line.py > tests/command_line.txt
+"""
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from robowm import __version__
+from robowm.__main__ import VERBS, main
+
+ROW = re.compile(
+    r"-|[A-Z{]|\["
+)  # a flag, or a positional argument; not a default or its description
+FROZEN = Path(__file__).with_name("command_line.txt")
+
+
+def command_line() -> list[str]:
+    """Every verb with each of its flags and positional arguments, a line each."""
+    return [f"{verb} {word}" for verb in VERBS for word in sorted(_words(verb))]
+
+
+def _words(verb: str) -> list[str]:
+    """The first column of a verb's help: flags with what they take, and positional arguments."""
+    rows = (line.strip("│ ") for line in _help(verb).splitlines() if line.startswith("│ "))
+    return [re.split(r"\s{2,}", row)[0] for row in rows if ROW.match(row)]
+
+
+@cache
+def _help(verb: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "robowm", verb, "--help"],
+        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_flags_are_the_promised_ones() -> None:
+    assert command_line() == FROZEN.read_text().splitlines()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_says_what_each_flag_is_for(verb: str) -> None:
+    shown = _help(verb)
+    assert f"usage: robowm {verb}" in shown
+    flags = [word.split()[0].strip("[],") for word in _words(verb)]
+    rows = [line.strip("│ ") for line in shown.splitlines()]
+    for flag in flags:
+        where = next(i for i, row in enumerate(rows) if row.startswith(flag))
+        described = " ".join(rows[where : where + 2])
+        assert re.search(r"\s{2,}\w|(?<=\w) [a-z]", described), f"{verb} {flag} is not described"
+
+
+def test_unknown_verb_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pretrian"]) == 2
+    shown = capsys.readouterr().err
+    assert "no verb 'pretrian'. Did you mean 'pretrain'? Allowed: deploy, doctor," in shown
+    assert len(shown.splitlines()) == 1
+
+
+def test_unknown_flag_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["doctor", "--jsn"])
+    assert end.value.code == 2
+    assert "--json" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"robowm {__version__}\n"
+
+
+def test_usage_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(verb in shown for verb in VERBS)
+
+
+def test_usage_loads_no_heavy_library() -> None:
+    assert _loaded_by([["--help"]], {"torch", "numpy", "tyro", "rich"}) == "[]"
+
+
+def test_help_loads_no_simulator_and_no_dataset_stack() -> None:
+    heavy = {"lerobot", "mujoco", "robosuite", "kornia", "transformers", "accelerate"}
+    assert _loaded_by([[verb, "--help"] for verb in VERBS], heavy) == "[]"
+
+
+def _loaded_by(commands: list[list[str]], heavy: set[str]) -> str:
+    code = f"""
+import contextlib, sys
+from robowm.__main__ import main
+for words in {commands!r}:
+    with contextlib.suppress(SystemExit):
+        main(words)
+print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return done.stderr.splitlines()[-1]
+
+
+if __name__ == "__main__":
+    print("\n".join(command_line()))
