@@ -104,19 +104,24 @@ def render(run: Run) -> str:
 
 
 def _bars(run: Run) -> list[Bar]:
-    """Policies first; figures of results.json, else of the evaluations themselves."""
+    """Policies, then baselines; figures of results.json, else of the evaluations themselves."""
     evals = {found.name: found.value for found in run.evals}
+    baselines: dict[str, Any] = {}
+    for source in [*evals.values(), run.results]:
+        baselines |= source.get("baselines") or {}
     results = {name: run.results[name] for name in POLICIES if run.results.get(name)}
-    found: list[tuple[str, str, dict[str, Any]]] = [
-        (name, "policy", value) for name, value in {**evals, **results}.items()
+    rates = evals | baselines | results
+    ordered = [
+        *POLICIES,
+        *(name for name in evals if name not in BASELINES),
+        *BASELINES,
+        *baselines,
     ]
-    found.sort(key=lambda f: POLICIES.index(f[0]) if f[0] in POLICIES else len(POLICIES))
-    baselines = next((e["baselines"] for e in evals.values() if e.get("baselines")), {})
-    baselines = baselines | (run.results.get("baselines") or {})
-    ordered = [name for name in BASELINES if name in baselines]
-    ordered += [name for name in baselines if name not in BASELINES]
-    found += [(name, "baseline", baselines[name]) for name in ordered if name not in evals]
-    return [bar for name, kind, value in found if (bar := interval_bar(name, kind, value))]
+    bars = []
+    for name in dict.fromkeys(name for name in ordered if name in rates):
+        kind = "baseline" if name in baselines or name in BASELINES else "policy"
+        bars.append(interval_bar(name, kind, rates[name]))
+    return [bar for bar in bars if bar]
 
 
 def _strip(found: Found) -> Strip:

@@ -109,9 +109,7 @@ def _read(root: Path, pattern: str, *needed: str) -> list[Found]:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path} cannot be read as JSON ({error}); run its stage again."
-            ) from error
+            raise UserError(f"{path} is not JSON ({error}); run its stage again.") from error
         found.append(Found(path, path.parent.name, value))
         _need(found[-1], *needed)
     return found

@@ -117,7 +117,7 @@ def _write_training(root: Path, rng: np.random.Generator) -> None:
         loss = 4 * np.exp(-steps / 200) + 0.03 + 0.01 * rng.random(len(steps))
         codes = 1.4 * np.exp(-steps / 300) + 0.9 + 0.05 * rng.random(len(steps))
         series = {"frame": loss, "codes": codes} if stage == "pretrain" else {"loss": codes}
-        pairs = {k: [[int(x), float(y)] for x, y in zip(steps, v)] for k, v in series.items()}
+        pairs = {k: np.stack([steps, v], axis=1).tolist() for k, v in series.items()}
         write_json(root / stage / "curves.json", {"title": title, "x": "step", "series": pairs})
     sheet = np.concatenate([moving_square(8, 96, (40, 150, 90)).swapaxes(0, 1)] * 2)
     sheet = sheet.reshape(192, -1, 3)
