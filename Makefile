@@ -1,6 +1,6 @@
 # make install     .venv with everything pinned (about 3 minutes and 7 GB, once)
 # make quickstart  the whole chain, small; writes runs/quickstart/report.html
-# make test        the tests        make lint   ruff and mypy        make clean   undo all of it
+# make test        the tests        make lint   ruff and mypy        make clean   undo it (runs/ stays)
 
 export MUJOCO_GL ?= egl
 export OMP_NUM_THREADS ?= $(shell nproc)
@@ -43,5 +43,5 @@ lint: install
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv build dist runs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
