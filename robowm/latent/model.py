@@ -88,8 +88,9 @@ class LatentActionModel(nn.Module):
         """The latent actions: quantised (B, K, code_dim) and codes int64 (B, K)."""
         flow = (batch.flow / (self.config.size_px / 16)).tanh() * batch.mask
         x = torch.cat([batch.first, batch.second, flow, batch.mask], dim=1)
-        grid = self.to_codes(self.encoder(x))
-        quantised, codes = self.quantiser(grid.flatten(2).transpose(1, 2))
+        grid = self.to_codes(self.encoder(x)).flatten(2).transpose(1, 2)
+        # one length for all: NSVQ's noise is as long as the error, whatever the scale
+        quantised, codes = self.quantiser(F.layer_norm(grid.float(), grid.shape[-1:]))
         return quantised, codes
 
     def decode(self, first: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:

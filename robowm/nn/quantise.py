@@ -16,15 +16,19 @@ class NSVQ(nn.Module):
     """
 
     usage: Tensor
+    begun: Tensor
 
     def __init__(self, codes: int, dim: int) -> None:
         super().__init__()
         self.codebook = nn.Parameter(torch.randn(codes, dim))
         self.register_buffer("usage", torch.zeros(codes))
+        self.register_buffer("begun", torch.zeros((), dtype=torch.bool))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (..., dim) to the quantised (..., dim) and the indices int64 (...)."""
         x = x.float()
+        if self.training and not self.begun:
+            self._begin(x.detach().reshape(-1, x.shape[-1]))
         with torch.no_grad():
             index = torch.cdist(x.reshape(-1, x.shape[-1]), self.codebook).argmin(-1)
         nearest = self.codebook[index].view_as(x)
@@ -35,6 +39,15 @@ class NSVQ(nn.Module):
             length = (x - nearest).norm(dim=-1, keepdim=True)
             nearest = x + length / noise.norm(dim=-1, keepdim=True).clamp_min(1e-6) * noise
         return nearest, index.view(x.shape[:-1])
+
+    @torch.no_grad()
+    def _begin(self, x: Tensor) -> None:
+        """Place the codes on samples of the first batch, each far from the ones before it."""
+        self.codebook[0] = x[torch.randint(len(x), ())]
+        for i in range(1, len(self.codebook)):
+            far = torch.cdist(x, self.codebook[:i]).min(dim=1).values
+            self.codebook[i] = x[torch.multinomial(far + 1e-6, 1)[0]]
+        self.begun.fill_(True)
 
     @torch.no_grad()
     def replace_dead(self, least_share: float = 0.015) -> int:
@@ -49,8 +62,8 @@ class NSVQ(nn.Module):
         if 0 < count < len(share):
             alive = self.codebook[~dead]
             chosen = torch.multinomial(share[~dead], count, replacement=True)
-            spread = alive.std(dim=0, keepdim=True).nan_to_num(1.0).clamp_min(1e-3)
-            self.codebook[dead] = alive[chosen] + 0.05 * spread * torch.randn_like(alive[chosen])
+            beside = 0.1 * alive.square().mean().sqrt() * torch.randn_like(alive[chosen])
+            self.codebook[dead] = alive[chosen] + beside
         self.usage.zero_()
         return count
 
