@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def make(port: str) -> SO101Emulated:
     """An emulated arm, unconnected. It hangs on no port."""
-    from robowm.robot.so101_emulated import SO101Emulated, SO101EmulatedConfig
+    from robowm.robot.config_so101_emulated import SO101EmulatedConfig
+    from robowm.robot.so101_emulated import SO101Emulated
 
     if port:
         raise UserError(f"--port {port}: so101_emulated has no port; leave it out.")
@@ -23,11 +24,11 @@ def make(port: str) -> SO101Emulated:
 
 # The model's own joint ranges. The servo turns at up to 360 deg/s; nobody wants that indoors.
 JOINTS = (
-    Joint("shoulder_pan", "deg", -110, 110, 2, 90, 20, 60),
-    Joint("shoulder_lift", "deg", -100, 100, 2, 90, 20, 60),
-    Joint("elbow_flex", "deg", -96.8, 96.8, 2, 90, 20, 60),
-    Joint("wrist_flex", "deg", -95, 95, 2, 120, 30, 75),
-    Joint("wrist_roll", "deg", -157.2, 162.7, 2, 120, 30, 90),
+    Joint("shoulder_pan", "deg", -110, 110, 2, 90, 15, 60),
+    Joint("shoulder_lift", "deg", -100, 100, 2, 90, 15, 60),
+    Joint("elbow_flex", "deg", -96.8, 96.8, 2, 90, 15, 60),
+    Joint("wrist_flex", "deg", -95, 95, 2, 120, 20, 75),
+    Joint("wrist_roll", "deg", -157.2, 162.7, 2, 120, 20, 90),
     # The gripper's force comes from how far its command leads, and from open to closed is no fault.
     Joint("gripper", "%", 0, 100, 0, 200, float("inf"), 150),
 )

@@ -58,6 +58,8 @@ def run(args: Args) -> int:
     reasons = ", ".join(f"{name} {n}" for name, n in done.interventions.items()) or "none"
     print(f"gate      {reasons}")
     print(f"log       {out}, {done.ticks} frames in {done.episodes} episodes")
+    if profile.afterwards and not done.already_there:
+        print(f"now       {profile.afterwards}")
     if done.stopped.startswith("fault"):
         return 1
     return 130 if done.stopped == "interrupted" else 0

@@ -20,11 +20,12 @@ import numpy as np
 from robowm.artefact import CARD, Stage, open_stage
 from robowm.errors import UserError
 from robowm.policy.controller import Controller
+from robowm.progress import progress
 from robowm.robot.arm import Arm
 from robowm.robot.fit import check_run, make_controller
 from robowm.robot.gate import CommandGate
 from robowm.robot.log import RunLog
-from robowm.robot.loop import Clock, LoopConfig, LoopStats, WallClock, run_loop
+from robowm.robot.loop import Clock, LoopConfig, LoopStats, Tick, WallClock, run_loop
 from robowm.robot.profile import RobotProfile
 
 if TYPE_CHECKING:
@@ -125,10 +126,17 @@ def deploy(
     if stage.done:
         return DeploySummary(**stage.card["summary"] | {"already_there": True})
     log = RunLog(arm, profile.name, profile.control_hz, config.dry_run)
-    gate = CommandGate(profile.gate)
+    gate, loop = CommandGate(profile.gate), _loop(profile, config)
     try:
-        with _terminated_is_interrupted(), _connected(robot):
-            stats = run_loop(arm, controller, gate, _loop(profile, config), clock, log.record)
+        with progress(f"driving {profile.name}", total=loop.ticks) as advance:
+
+            def record(tick: Tick) -> None:
+                log.record(tick)
+                if len(log.ticks) % profile.control_hz == 0:  # once a second: the loop has no time
+                    advance(profile.control_hz)
+
+            with _terminated_is_interrupted(), _connected(robot):
+                stats = run_loop(arm, controller, gate, loop, clock, record)
     finally:
         if not log.ticks:  # the arm was never commanded: leave nothing behind
             shutil.rmtree(stage.work, ignore_errors=True)
@@ -227,6 +235,7 @@ def _write(
             left.unlink()
     dataset = stage.work / "dataset"  # LeRobot makes the directory itself
     episodes = log.write(dataset, config.episode_s, config.task)
+    shutil.rmtree(dataset / "images", ignore_errors=True)  # LeRobot's scratch folder, left empty
     for child in dataset.iterdir():
         child.rename(stage.work / child.name)
     dataset.rmdir()

