@@ -27,8 +27,9 @@ from robowm.robot.config_so101_emulated import SO101EmulatedConfig, model_folder
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 CAMERA = "front"
-SUPERSAMPLE = 2  # averaging 2 x 2 pixels costs 2 ms; the renderer's own smoothing 100 on a CPU
-MESH_CELL_M = 0.003  # 322,000 triangles take 40 ms a picture on a CPU, the 16,000 left take 8
+SUPERSAMPLE = 2  # averaging 2 x 2 pixels costs a third of the renderer's own smoothing on a CPU
+MESH_CELL_M = 0.003  # 322,000 triangles take 39 ms a picture on a CPU, the 16,000 left take 4
+FLOOR_TILE_M = 0.5  # the floor is drawn in tiles of this size; 1 cm ones take 6 ms
 STL_TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
 
@@ -172,7 +173,7 @@ def _scene(
         actuator.biasprm[1:3] = -stiffness_nm_rad, -damping_nm_s_rad
     world = spec.worldbody
     plane = mujoco.mjtGeom.mjGEOM_PLANE
-    world.add_geom(type=plane, size=[2, 2, 0.01], rgba=[0.55, 0.6, 0.65, 1])
+    world.add_geom(type=plane, size=[2, 2, FLOOR_TILE_M], rgba=[0.55, 0.6, 0.65, 1])
     world.add_light(pos=[0.3, -0.6, 1.5], dir=[-0.1, 0.4, -1], diffuse=[0.7, 0.7, 0.7])
     world.add_body(name="looked_at", pos=[0.15, 0, 0.14])
     aim = mujoco.mjtCamLight.mjCAMLIGHT_TARGETBODY
