@@ -39,3 +39,29 @@ def test_null_holds_where_the_arm_stood(robot, profile, clock) -> None:
     measured, sent, _ = sweep(robot, profile, clock, seed=0, policy="null")
     assert (sent == sent[0]).all()
     assert np.abs(measured - measured[0]).max() < 0.5
+
+
+def test_a_nearest_neighbour_learns_the_sweep_from_twenty_seconds_of_it(
+    robot, profile, clock
+) -> None:
+    measured, sent, _ = sweep(robot, profile, clock, seed=0)
+    horizon = 8
+    chunks = np.stack([sent[i : i + horizon] for i in range(len(sent) - horizon)])
+
+    class Neighbour:
+        action_dim = 6
+
+        def reset(self, slot: int, seed: int) -> None:
+            self.queue: list[np.ndarray] = []
+
+        def act(self, slots, observations) -> np.ndarray:
+            if not self.queue:
+                distance = np.square(measured[:-horizon] - observations[0].state).sum(axis=1)
+                self.queue = list(chunks[np.argsort(distance)[:5]].mean(axis=0))
+            return self.queue.pop(0)[None]
+
+    learnt, _, gate = sweep(robot, profile, clock, seed=0, policy=Neighbour())
+    away = np.abs(learnt[:, None] - np.array(profile.poses)[None]).max(axis=-1)
+    assert (away.min(axis=0) < 15).all()
+    assert (np.diff(np.sign(learnt[:, 0])) != 0).sum() >= 6  # three rounds: it does not get stuck
+    assert not gate.counts
