@@ -107,6 +107,13 @@ def _check_features(folder: Path, arm: Arm, profile: RobotProfile) -> None:
             f"{folder} is not a policy directory: expected a config.json with input_features and "
             "output_features, as LeRobot writes it."
         ) from error
+    trained_hz = config.get("control_hz", profile.control_hz)
+    if trained_hz != profile.control_hz:
+        raise UserError(
+            f"policy {folder} was trained on demonstrations at {trained_hz:g} Hz; expected "
+            f"{profile.control_hz:g} Hz, the rate of robot {profile.name}: it would move at the "
+            "wrong speed."
+        )
     if not arm.cameras and any(f.get("type") == "VISUAL" for f in inputs.values()):
         raise UserError(f"policy {folder} needs a camera; robot {profile.name} has none.")
     for key, feature, have in (
