@@ -10,8 +10,10 @@ from robowm.sim.scene import Body, Privileged
 POSITION_GAIN = 2.0  # action units of 5 cm asked for each 5 cm still to go
 ROTATION_GAIN = 1.5
 OPEN, CLOSE = -1.0, 1.0
+UP = np.array([0.0, 0.0, 1.0])
 ABOVE_M = 0.07  # how far over an object the hand waits until it stands right
 LIFT_M = 0.12
+STACKED_M = 0.045  # between the cubes' centres when one stands on the other
 NEAR_M = 0.012
 NEAR_RAD = 0.15
 
@@ -34,7 +36,7 @@ class LiftExpert:
         action = self._grasp.act(now)
         if action is not None:
             return action
-        return move(now, self._grasp.picked_at_m + [0, 0, LIFT_M], CLOSE)
+        return move(now, self._grasp.picked_at_m + LIFT_M * UP, CLOSE)
 
 
 class StackExpert:
@@ -52,7 +54,7 @@ class StackExpert:
             return action
         cube, base = now.objects["cubeA"].pos_m, now.objects["cubeB"].pos_m
         hand_over_cube = now.hand.pos_m - cube
-        over = base + [0, 0, 0.045 + 0.04] + hand_over_cube
+        over = base + (STACKED_M + 0.04) * UP + hand_over_cube
         if self._phase == "raise":
             up = np.array([*self._grasp.picked_at_m[:2], over[2]])
             if cube[2] > base[2] + 0.06:
@@ -63,12 +65,12 @@ class StackExpert:
                 self._phase = "lower"
             return move(now, over, CLOSE)
         if self._phase == "lower":
-            if cube[2] - base[2] < 0.0475:
+            if cube[2] - base[2] < STACKED_M + 0.0025:
                 self._phase = "open"
-            return move(now, base + [0, 0, 0.045] + hand_over_cube, CLOSE)
+            return move(now, base + STACKED_M * UP + hand_over_cube, CLOSE)
         self._waited_steps += 1
         rise_m = 0.0 if self._waited_steps <= 4 else 0.05
-        return move(now, now.hand.pos_m + [0, 0, rise_m], OPEN)
+        return move(now, now.hand.pos_m + rise_m * UP, OPEN)
 
 
 class Grasp:
@@ -96,7 +98,7 @@ class Grasp:
         if self._phase == "above":
             if np.linalg.norm(error[:2]) < NEAR_M and abs(yaw_rad) < NEAR_RAD:
                 self._phase = "down"
-            return move(now, cube.pos_m + [0, 0, ABOVE_M], OPEN, yaw_rad)
+            return move(now, cube.pos_m + ABOVE_M * UP, OPEN, yaw_rad)
         if self._phase == "down":
             if np.linalg.norm(error) < NEAR_M:
                 self._phase = "close"
@@ -112,8 +114,8 @@ class Grasp:
 def move(now: Privileged, to_m: np.ndarray, gripper: float, yaw_rad: float = 0.0) -> np.ndarray:
     """The action that brings the hand towards `to_m`, upright, turned by `yaw_rad` about z."""
     position = POSITION_GAIN * (to_m - now.hand.pos_m) / 0.05
-    upright = np.cross(now.hand.axes[:, 2], [0.0, 0.0, -1.0])  # brings the fingers' axis down
-    rotation = ROTATION_GAIN * (upright + [0.0, 0.0, yaw_rad]) / 0.5
+    upright = np.cross(now.hand.axes[:, 2], -UP)  # brings the fingers' axis down
+    rotation = ROTATION_GAIN * (upright + yaw_rad * UP) / 0.5
     return np.clip([*position, *rotation, gripper], -1, 1).astype(np.float32)
 
 

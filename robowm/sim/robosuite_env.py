@@ -7,7 +7,7 @@ Importing this registers `robowm/Lift-v0` and `robowm/Stack-v0`.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -54,7 +54,7 @@ class RobosuiteConfig:
     camera_jitter: float = 0.0
 
 
-class RobosuiteEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
+class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
     """A cube, perhaps two, a table and an arm.
 
     Observation: `frame` uint8 (size_px, size_px, 3) RGB upright; `state` float32 (10,), named by
@@ -71,7 +71,7 @@ class RobosuiteEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         UserError: unknown task or robot.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
 
     def __init__(
         self, config: RobosuiteConfig | None = None, render_mode: str | None = None, **changes: Any
@@ -131,7 +131,7 @@ class RobosuiteEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         scene, _ = self._built()
         return self._expert.act(scene.privileged())
 
-    def render(self) -> np.ndarray:  # type: ignore[override]
+    def render(self) -> np.ndarray:
         """The frame of the newest observation."""
         return self._frame
 
