@@ -14,6 +14,8 @@ UP = np.array([0.0, 0.0, 1.0])
 ABOVE_M = 0.07  # how far over an object the hand waits until it stands right
 LIFT_M = 0.12
 STACKED_M = 0.045  # between the cubes' centres when one stands on the other
+CLEARANCE_M = 0.04  # between a carried cube and the one it passes over
+OBSTACLE_M = 0.09  # nearer than this, another cube is in the way of a finger
 NEAR_M = 0.012
 NEAR_RAD = 0.15
 
@@ -43,41 +45,44 @@ class StackExpert:
     """Grasps cube A, carries it over cube B, lowers it, opens, and draws back."""
 
     def __init__(self) -> None:
-        self._grasp = Grasp("cubeA")
+        self._grasp = Grasp("cubeA", beside="cubeB")
         self._phase = "raise"
-        self._waited_steps = 0
+        self._last_offset_m = np.full(3, np.inf)
+        self._opened_at_m = np.zeros(3)
+        self._held_gap_m = 0.0
 
     def act(self, now: Privileged) -> np.ndarray:
         """The next action."""
-        if self._phase in ("raise", "carry") and (action := self._grasp.act(now)) is not None:
+        if self._phase != "open" and (action := self._grasp.act(now)) is not None:
             self._phase = "raise"
             return action
         cube, base = now.objects["cubeA"].pos_m, now.objects["cubeB"].pos_m
+        offset = cube - base
+        speed_m, self._last_offset_m = offset - self._last_offset_m, offset
         hand_over_cube = now.hand.pos_m - cube
-        over = base + (STACKED_M + 0.04) * UP + hand_over_cube
+        over = base + (STACKED_M + CLEARANCE_M) * UP + hand_over_cube
         if self._phase == "raise":
-            up = np.array([*self._grasp.picked_at_m[:2], over[2]])
-            if cube[2] > base[2] + 0.06:
+            if offset[2] > STACKED_M + 0.015:
                 self._phase = "carry"
-            return move(now, up, CLOSE)
+            return move(now, np.array([*self._grasp.picked_at_m[:2], over[2]]), CLOSE)
         if self._phase == "carry":
-            if np.linalg.norm((cube - base)[:2]) < 0.008:
+            if np.linalg.norm(offset[:2]) < 0.008 and np.linalg.norm(speed_m) < 0.006:
                 self._phase = "lower"
             return move(now, over, CLOSE)
         if self._phase == "lower":
-            if cube[2] - base[2] < STACKED_M + 0.0025:
+            if offset[2] < STACKED_M + 0.002 and np.linalg.norm(offset[:2]) < 0.012:
                 self._phase = "open"
-            return move(now, base + STACKED_M * UP + hand_over_cube, CLOSE)
-        self._waited_steps += 1
-        rise_m = 0.0 if self._waited_steps <= 4 else 0.05
-        return move(now, now.hand.pos_m + rise_m * UP, OPEN)
+                self._opened_at_m, self._held_gap_m = now.hand.pos_m.copy(), now.gap_m
+            return move(now, base + (STACKED_M - 0.004) * UP + hand_over_cube, CLOSE)
+        rise_m = 0.08 if now.gap_m > self._held_gap_m + 0.008 else 0.0
+        return move(now, self._opened_at_m + rise_m * UP, OPEN)
 
 
 class Grasp:
     """The common beginning: over the object, down, close. None from `act` means it is held."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, beside: str | None = None) -> None:
+        self._name, self._beside = name, beside
         self._begin()
 
     def _begin(self) -> None:
@@ -93,7 +98,8 @@ class Grasp:
             if np.linalg.norm(now.hand.pos_m - cube.pos_m) < 0.05:
                 return None
             self._begin()
-        yaw_rad = yaw_error(now, cube)
+        obstacle_m = now.objects[self._beside].pos_m if self._beside else None
+        yaw_rad = yaw_error(now, cube, obstacle_m)
         error = cube.pos_m - now.hand.pos_m
         if self._phase == "above":
             if np.linalg.norm(error[:2]) < NEAR_M and abs(yaw_rad) < NEAR_RAD:
@@ -119,12 +125,23 @@ def move(now: Privileged, to_m: np.ndarray, gripper: float, yaw_rad: float = 0.0
     return np.clip([*position, *rotation, gripper], -1, 1).astype(np.float32)
 
 
-def yaw_error(now: Privileged, cube: Body) -> float:
-    """The least turn about z, rad, that makes the fingers close on two of the cube's faces."""
+def yaw_error(now: Privileged, cube: Body, obstacle_m: np.ndarray | None = None) -> float:
+    """The least turn about z, rad, that makes the fingers close on two of the cube's faces.
+
+    Next to an obstacle it is the pair of faces that leaves the obstacle out of the fingers' way.
+    """
     fingers = np.arctan2(now.finger_axis[1], now.finger_axis[0])
     faces = np.arctan2(cube.axes[1, 0], cube.axes[0, 0])
-    quarter = np.pi / 2
-    return float((faces - fingers + quarter / 2) % quarter - quarter / 2)
+    turn = _wrap(faces - fingers, np.pi / 2)
+    if obstacle_m is None or np.linalg.norm(obstacle_m - cube.pos_m) > OBSTACLE_M:
+        return turn
+    towards = np.arctan2(*(obstacle_m - cube.pos_m)[[1, 0]])
+    turns = [_wrap(turn + quarter, np.pi) for quarter in (0.0, np.pi / 2)]
+    return min(turns, key=lambda t: abs(np.cos(fingers + t - towards)))
+
+
+def _wrap(angle_rad: float, period_rad: float) -> float:
+    return float((angle_rad + period_rad / 2) % period_rad - period_rad / 2)
 
 
 EXPERTS: dict[str, Callable[[], Expert]] = {"Lift": LiftExpert, "Stack": StackExpert}

@@ -7,7 +7,7 @@ Importing this registers `robowm/Lift-v0` and `robowm/Stack-v0`.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -71,7 +71,7 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
         UserError: unknown task or robot.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # noqa: RUF012  gymnasium's
 
     def __init__(
         self, config: RobosuiteConfig | None = None, render_mode: str | None = None, **changes: Any

@@ -7,6 +7,7 @@ does the same physics (a test compares the two) in two thirds of the time.
 
 import logging
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,6 +158,8 @@ class Camera:
         self._renderer = mujoco.Renderer(
             self._model, height=size_px * SUPERSAMPLE, width=size_px * SUPERSAMPLE
         )
+        # at exit too: the drawing context must go before the display does
+        self._free = weakref.finalize(self, self._renderer.close)
         # the floor's and table's mirror images are half of the drawing time
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         self._options = mujoco.MjvOption()
@@ -191,7 +194,7 @@ class Camera:
 
     def close(self) -> None:
         """Free the drawing context."""
-        self._renderer.close()
+        self._free()
 
 
 def _look_at_jittered(
