@@ -1,0 +1,74 @@
+"""Evaluate a policy in closed loop: fixed seeds, 95 % Wilson intervals, null and random beside it.
+
+POLICY is a LeRobot policy directory, or one of expert, random, null. The same command goes on
+where a killed one stopped.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from robowm import recipes
+from robowm.errors import UserError, nearest
+from robowm.sim.suite import Task
+
+
+@dataclass(frozen=True)
+class Args:
+    """Flags of `robowm eval`."""
+
+    policy: tyro.conf.Positional[str]
+    """Policy directory, or expert, random, null."""
+    out: Path
+    """JSON file to write; videos go to a folder beside it."""
+    suite: str = "robosuite/Lift"
+    """Suite and task."""
+    robot: str | None = None
+    """Arm; None: the suite's default."""
+    episodes: int = 50
+    """Episodes of the policy."""
+    seed: int = 0
+    """Seed of the first episode, 0 to 999999; the others follow."""
+    baseline_episodes: int | None = None
+    """Episodes of the null and of the random policy; None: as many, at most 20; 0: none."""
+    videos: int = 4
+    """How many of the first episodes are kept as mp4."""
+    num_envs: int = 2
+    """Episodes side by side, each in a process; results do not depend on it."""
+
+
+def run(args: Args) -> None:
+    """Evaluate and print the table."""
+    from robowm.sim.evaluate import EvalConfig, evaluate
+
+    config = EvalConfig(
+        episodes=args.episodes,
+        seed=args.seed,
+        robot=args.robot,
+        baseline_episodes=args.baseline_episodes,
+        videos=args.videos,
+    )
+    report = evaluate(args.policy, task_named(args.suite), args.out, config, args.num_envs)
+    for name, part in {args.policy: report, **report["baselines"]}.items():
+        low, high = (100 * bound for bound in part["interval"])
+        count = f"{part['successes']}/{len(part['episodes'])}"
+        print(f"{name}: {count} succeeded ({low:.0f} to {high:.0f} %, 95 % Wilson)")
+    print(args.out)
+
+
+def task_named(name: str) -> Task:
+    """The task "suite/task" of the recipes in sim_eval/.
+
+    Raises:
+        UserError: no such suite or task; the nearest is suggested.
+    """
+    suites = [recipe.partition("/")[2] for recipe in recipes.names("sim_eval")]
+    suite, slash, task = name.partition("/")
+    if suite not in suites or not slash:
+        raise UserError(
+            f"--suite {name!r}: expected suite/task, such as robosuite/Lift. "
+            f"Suites: {nearest(suite, suites)}"
+        )
+    found: Task = recipes.load(f"sim_eval/{suite}").SUITE.task(task)
+    return found
