@@ -58,6 +58,7 @@ def assemble(work: Path, shots: Path, rows: list[dict[str, Any]], config: Ingest
             row["episode_index"] = writer.add(columns, task="")
             advance()
     writer.close()
+    shutil.rmtree(building / "images", ignore_errors=True)  # lerobot's scratch, empty by now
     write_manifest(building / MANIFEST, rows)
     for part in building.iterdir():
         part.rename(work / part.name)

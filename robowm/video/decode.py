@@ -3,7 +3,6 @@
 Nothing here holds more than a few decoded frames: pictures are made small as they come.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,21 +43,22 @@ def find_clips(sources: list[Path]) -> tuple[dict[str, Path], int]:
     Raises:
         UserError: a source is absent, or there is no video file in any of them.
     """
+    if not sources:
+        raise UserError(f"no SRC; expected video files ({', '.join(SUFFIXES)}) or folders of them.")
     found: dict[Path, tuple[str, str]] = {}
     others = 0
     for source in sources:
         if not source.exists():
             raise UserError(f"{source} does not exist; expected a video file or a folder of them.")
-        top = Path(os.path.abspath(source))  # so that "." has a name; links stay as they are
-        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-            below = path.relative_to(top.parent)
+        own_name = source.name if source.name not in ("", "..") else source.resolve().name
+        for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
+            below = own_name / path.relative_to(source)
             if path.name.startswith(".") or path.is_dir():
                 continue
             if path.suffix.lower() not in SUFFIXES:
                 others += 1
                 continue
-            given = source / path.relative_to(top)
-            found.setdefault(path.resolve(), (below.as_posix(), given.as_posix()))
+            found.setdefault(path.resolve(), (below.as_posix(), path.as_posix()))
     if not found:
         where = ", ".join(map(str, sources))
         raise UserError(

@@ -186,7 +186,7 @@ def _store(folder: Path, rows: list[Row], arrays: list[dict[str, np.ndarray]]) -
     building.mkdir()
     kept = (row for row in rows if row["kept"])
     for n, (row, columns) in enumerate(zip(kept, arrays, strict=True)):
-        np.savez_compressed(building / f"{n}.npz", **columns)
+        np.savez_compressed(building / f"{n}.npz", allow_pickle=False, **columns)
         row["cached"] = f"{folder.name}/{n}.npz"
     write_json(building / "rows.json", rows)
     building.rename(folder)

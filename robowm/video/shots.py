@@ -81,9 +81,10 @@ class CutDetector:
         if self._last is None:
             for _ in range(WINDOW):  # so that a cut right after the first picture is judged too
                 self._feed(index, picture)
-        elif np.abs(levels - self._last).mean() < REPEAT_LEVELS:
-            if time_s - self._last_s < REPEAT_S:
-                return []
+        elif (
+            np.abs(levels - self._last).mean() < REPEAT_LEVELS and time_s < self._last_s + REPEAT_S
+        ):
+            return []
         self._last, self._last_s = levels, time_s
         return self._feed(index, picture)
 
@@ -125,10 +126,9 @@ class _Splitter:
             self._looks.append((index, picture))
         for cut in self._cuts.see(index, time_s, picture):
             self._close(cut, self.times_s[cut])
-        decided = self._cuts.decided
-        if decided > self._first:
-            if self.times_s[decided] - self.times_s[self._first] >= self.config.max_shot_s:
-                self._close(decided, self.times_s[decided])
+        decided_s = self.times_s[self._cuts.decided]
+        if decided_s - self.times_s[self._first] >= self.config.max_shot_s:
+            self._close(self._cuts.decided, decided_s)
 
     def flush(self, end_s: float) -> None:
         """Close what is open; the last frame is shown until `end_s`."""
