@@ -5,6 +5,7 @@ shots are split at hard cuts; every shot that is dropped has its reason in OUT/m
 A killed run goes on when the same command is given again.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -28,8 +29,8 @@ class Args:
     config: tyro.conf.OmitArgPrefixes[IngestConfig]
     recipe: str = RECIPE
     """named configuration that the other flags change: datasets/NAME"""
-    workers: int = 0
-    """processes that decode; 0: two, or one on a machine with one core"""
+    workers: int = min(2, os.cpu_count() or 1)
+    """processes that decode, one core each"""
 
 
 def defaults(recipe: str | None) -> Args:
@@ -42,7 +43,7 @@ def run(args: Args) -> None:
     """Ingest, and say what was kept and why the rest was not."""
     from robowm.video.ingest import ingest
 
-    done = ingest(list(args.sources), args.out, args.config, workers=args.workers or None)
+    done = ingest(list(args.sources), args.out, args.config, workers=args.workers)
     width = max(map(len, done.shots))
     print(f"{done.clips} clips ({done.others} other files passed over), shots by decision:")
     for reason, count in done.shots.items():

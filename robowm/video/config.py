@@ -22,7 +22,7 @@ class IngestConfig:
     """a longer shot is stored in pieces of this many seconds, a manifest row each"""
     max_gap_s: float = 1.0
     """a shot ends where no new picture comes for more seconds than this"""
-    min_rate: float = 0.5
+    min_rate: float = 0.4
     """a shot with fewer true pictures than this share of fps is slow_rate"""
     min_moved: float = 0.005
     """a shot in which a smaller share of the picture ever changes is static"""
@@ -32,7 +32,7 @@ class IngestConfig:
     """a shot with a larger share of white pixels is a diagram"""
     max_aspect: float = 2.2
     """a shot wider than this many heights (or the reverse), bars removed, is panels"""
-    min_seam: float = 0.95
+    min_seam: float = 0.93
     """panels: straight edges that cover this share of both the height and the width"""
 
     def check(self) -> None:

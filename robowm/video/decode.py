@@ -194,7 +194,7 @@ def open_video(path: Path) -> Iterator[Video]:
         if reel.first is None:
             raise UnusableClip("unreadable", f"no frame can be decoded; {reel.note}".rstrip("; "))
         width, height = _upright_size(reel.first, stream.sample_aspect_ratio)
-        duration_s = (container.duration or 0) / av.time_base
+        duration_s = _duration_s(container, stream)
         rate_hz = float(stream.average_rate or stream.guessed_rate or 25)
         yield Video(width, height, duration_s, rate_hz, reel, VideoReformatter())
 
@@ -207,3 +207,12 @@ def _upright_size(frame: Any, pixel_aspect: Any) -> tuple[int, int]:
 
 def _quarter_turns(frame: Any) -> int:
     return round(frame.rotation / 90) % 4
+
+
+def _duration_s(container: Any, stream: Any) -> float:
+    """What the file claims for its pictures; a sound track may last longer."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if len(container.streams) > 1 or not container.duration:
+        return 0.0
+    return float(container.duration) / 1e6

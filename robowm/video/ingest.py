@@ -7,7 +7,6 @@ goes on with the next one; the dataset is assembled from that cache at the end.
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -53,7 +52,7 @@ class IngestSummary:
 
 
 def ingest(
-    sources: list[Path], out: Path, config: IngestConfig | None = None, workers: int | None = None
+    sources: list[Path], out: Path, config: IngestConfig | None = None, workers: int = 1
 ) -> IngestSummary:
     """Package video files and folders of them as a LeRobotDataset v3 without actions.
 
@@ -65,7 +64,8 @@ def ingest(
     Args:
         sources: files or folders; folders are searched to the bottom.
         out: directory to create.
-        workers: processes; None for two, or one where there is one core.
+        workers: processes that decode; with more than one, a script that calls this needs the
+            usual `if __name__ == "__main__":`.
 
     Raises:
         UserError: no clips, nothing usable in them, or `out` is taken or cannot be written.
@@ -88,7 +88,7 @@ def ingest(
         return IngestSummary(out=stage.out, manifest=stage.out / MANIFEST, **stage.card["summary"])
     cache = stage.work / "clips"
     cache.mkdir(exist_ok=True)
-    _decide_all(clips, keys, cache, config, workers or min(2, os.cpu_count() or 1))
+    _decide_all(clips, keys, cache, config, workers)
     rows = [
         {"source": name, **row}
         for name in clips
