@@ -33,6 +33,17 @@ def small() -> Recipe:
     )
 
 
+def quickstart() -> Recipe:
+    """`small` with fewer steps: what `make quickstart` can afford in 15 minutes."""
+    recipe = small()
+    return replace(
+        recipe,
+        label=replace(recipe.label, train=replace(recipe.label.train, steps=300, batch_size=32)),
+        pretrain=replace(recipe.pretrain, train=replace(recipe.pretrain.train, steps=500)),
+        finetune=replace(recipe.finetune, train=replace(recipe.finetune.train, steps=600)),
+    )
+
+
 def tiny() -> Recipe:
     """32 px, thin networks, a few steps: seconds, for tests. It learns next to nothing."""
     backbone = BackboneConfig(size_px=32, width=48, depth=2, heads=2)
@@ -92,6 +103,7 @@ def vipra() -> Recipe:
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "tiny": tiny,
+    "quickstart": quickstart,
     "small": small,
     "base": base,
     "vipra": vipra,

@@ -39,7 +39,7 @@ def test_pictures_come_back_exactly(dataset: tuple[Path, list[np.ndarray]]) -> N
 def test_added_columns_are_read_by_lerobot_and_keep_the_rest(
     dataset: tuple[Path, list[np.ndarray]],
 ) -> None:
-    root, clips = dataset
+    root, _ = dataset
     before = Episodes(root).frames(1, "observation.images.main")
     vectors = np.arange(33, dtype=np.float32).reshape(11, 3)
     valid = np.arange(11) % 2 == 0
@@ -74,7 +74,7 @@ def test_video_datasets_are_read_too(tmp_path: Path) -> None:
 
 
 def test_the_wrong_directory_is_named(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
-    with pytest.raises(UserError, match="no meta/info.json"):
+    with pytest.raises(UserError, match=r"no meta/info\.json"):
         Episodes(tmp_path)
     root = make_dataset(tmp_path / "ds", episodes=1)
     with pytest.raises(UserError, match=r"has no camera 'wrist'; it has: \['observation"):

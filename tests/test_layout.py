@@ -29,7 +29,9 @@ MAY_IMPORT = {
     **dict.fromkeys(["sim", "robot"], BASE | {"policy", "metrics"}),
     "report": BASE,
     "__main__": BASE,  # finds verbs by name, so that `robowm --help` loads none of them
-    "cli": LEARNT | MODELS | {"policy", "train", "sim", "robot", "report", "recipes", "doctor"},
+    "quickstart": MODELS | {"policy", "train", "sim", "report"},
+    "cli": MODELS
+    | {"policy", "train", "sim", "robot", "report", "recipes", "doctor", "quickstart"},
 }
 MODULES = sorted(LIBRARY.rglob("*.py"))
 SOURCES = sorted(

@@ -5,6 +5,7 @@ Patches make the full-resolution layers one matrix product each, which is what a
 """
 
 import math
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -30,7 +31,7 @@ class Encoder(nn.Sequential):
             nn.PixelUnshuffle(PATCH_PX),
             nn.Conv2d(channels * PATCH_PX**2, widths[0], 1),
         ]
-        for here, out in zip(widths, widths[1:], strict=False):
+        for here, out in pairwise(widths):
             layers += [*_between(here), nn.Conv2d(here, out, 4, 2, 1)]
         super().__init__(*layers, *_between(width), nn.Conv2d(width, width, 3, 1, 1))
 
@@ -42,7 +43,7 @@ class Decoder(nn.Sequential):
         n = _halvings(size_px, grid)
         widths = [max(48, width // 2**i) for i in range(n + 1)]
         layers: list[nn.Module] = [nn.Conv2d(width, widths[0], 3, 1, 1)]
-        for here, out in zip(widths, widths[1:], strict=False):
+        for here, out in pairwise(widths):
             layers += [*_between(here), nn.ConvTranspose2d(here, out, 4, 2, 1)]
         last = widths[-1]
         super().__init__(

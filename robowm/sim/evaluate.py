@@ -121,6 +121,7 @@ def evaluate(
         },
         "suite": task.name,
         "policy": str(policy),
+        "videos": [f"{videos.name}/{film.name}" for film in sorted(videos.glob("*.mp4"))],
         "settings": settings,
         "versions": {"robowm": __version__}
         | {name: version(name) for name in ("robosuite", "mujoco", "gymnasium", "torch")},
@@ -286,5 +287,5 @@ def _film(folder: Path, index: int, result: EpisodeResult, fps: int) -> None:
     assert result.frames is not None
     folder.mkdir(exist_ok=True)
     end = "success" if result.success else "failure"
-    path = folder / f"{index:03d}_seed{result.seed}_{end}.mp4"
+    path = folder / f"{index:03d}_{end}_seed_{result.seed}.mp4"
     write_mp4(path, result.frames, fps, scale=VIDEO_SCALE)

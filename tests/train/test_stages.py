@@ -1,4 +1,4 @@
-"""label, pretrain and finetune on moving squares: they learn, they write what stock lerobot reads."""
+"""label, pretrain, finetune on moving squares: they learn, and write what lerobot reads."""
 
 import json
 from collections.abc import Callable
@@ -159,7 +159,7 @@ def test_unlabelled_video_is_refused(tmp_path: Path, make_dataset: Callable[...,
 def test_something_else_is_not_a_world_model(demos: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is not a model: no readable config\.json"):
         finetune(str(demos), demos, tmp_path / "p", TINY.finetune)
-    with pytest.raises(UserError, match="no directory ./nowhere"):
+    with pytest.raises(UserError, match=r"no directory \./nowhere"):
         finetune("./nowhere", demos, tmp_path / "p", TINY.finetune)
 
 

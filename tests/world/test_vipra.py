@@ -1,4 +1,4 @@
-"""The world model: what is hidden stays hidden, caching changes nothing, ablations switch losses."""
+"""The world model: the hidden stays hidden, caching changes nothing, ablations switch losses."""
 
 from dataclasses import replace
 
