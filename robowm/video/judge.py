@@ -28,6 +28,7 @@ REASONS = {
 CHANGED_LEVELS = 25  # of 255: above codec noise, below an arm's shadow
 EDGE_LEVELS = 10
 BAR_LEVELS = 20  # compression leaves black bars this far from black
+WHITE_LEVEL = 249  # paper and page margins; a sunlit or simulated table stays below it
 Box = tuple[float, float, float, float]
 
 
@@ -72,7 +73,7 @@ def look_at(pictures: np.ndarray) -> Look:
         moved=float(((high.astype(np.int16) - low).max(-1) > CHANGED_LEVELS).mean()),
         motion=float(steps.mean()) if len(steps) else 0.0,
         brightness=float(np.percentile(pictures.max(-1), 95)),
-        white=float((pictures.min(-1) > 235).mean()),
+        white=float((pictures.min(-1) > WHITE_LEVEL).mean()),
         aspect=float(max(across / down, down / across)),
         seam=min(_seam(mean), _seam(mean.swapaxes(0, 1))),
     )
@@ -98,7 +99,7 @@ def reason_for(look: Look, frames: int, rate_hz: float, config: IngestConfig) ->
 def _inside_bars(low: np.ndarray, high: np.ndarray) -> Box:
     """The picture without borders that stay black, or stay white, for the whole shot."""
     black = high.max(-1) <= BAR_LEVELS
-    white = low.min(-1) >= 255 - BAR_LEVELS
+    white = low.min(-1) >= WHITE_LEVEL
     bar = black | white
     left, right = _span(~bar.all(0))
     top, bottom = _span(~bar.all(1))
