@@ -148,10 +148,11 @@ def decide(path: Path, config: IngestConfig) -> tuple[list[Row], list[dict[str, 
         if reason == "ok":
             picks.append((shot, indices))
     taken = take(path, seen.times_s, picks, config) if picks else []
-    arrays = [
-        {"frames": frames, "capture_time_s": seen.times_s[indices]}
-        for frames, (_, indices) in zip(taken, picks, strict=True)
-    ]
+    arrays = []
+    for frames, (_, indices) in zip(taken, picks, strict=True):
+        if len(frames) != len(indices):
+            raise RuntimeError("decoded differently the second time")
+        arrays.append({"frames": frames, "capture_time_s": seen.times_s[indices]})
     return rows, arrays
 
 
