@@ -1,9 +1,9 @@
 """Is a shot usable? Cheap measures on small pictures, and one reason code.
 
 How good they are is measured by `benchmarks/ingest_corpus.py` on 276 curated clips: all 255 usable
-ones have a kept shot; of the 21 others, 5 slides, 2 mosaics and 5 of 6 split screens are dropped (one
-has a caption below its panels). Generated video is not recognised at all, and a teaser is judged
-shot by shot, so its plain robot shots stay.
+ones have a kept shot; of the 21 others, 5 slides, 2 mosaics and 5 of 6 split screens are dropped
+(one has a caption below its panels). Generated video is not recognised at all, and a teaser is
+judged shot by shot, so its plain robot shots stay.
 """
 
 from dataclasses import dataclass
