@@ -8,6 +8,7 @@ is new. The dataset is opened with stock lerobot at the end.
 """
 
 import csv
+import os
 import platform
 import resource
 import time
@@ -56,8 +57,10 @@ def main(args: Args) -> None:
         "command": "python benchmarks/ingest_corpus.py CORPUS --out DIR --json FILE",
         "config": IngestConfig(),
         "versions": {"python": platform.python_version()} | _versions(),
-        "machine": {"cpus": args.workers, "arch": platform.machine(), "system": platform.system()},
+        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        "workers": args.workers,
         "wall_s": round(wall_s, 1) if fresh else None,
+        "cpu_s": _cpu_s() if fresh else None,
         "peak_memory_mb": _peak_memory_mb() if fresh else None,
         "clips": len(kinds),
         "clips_without_decision": missing,
@@ -134,6 +137,11 @@ def _versions() -> dict[str, str]:
     import robowm
 
     return {name: robowm.__version__ if name == "robowm" else version(name) for name in PACKAGES}
+
+
+def _cpu_s() -> int:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(sum(it.ru_utime + it.ru_stime for it in used))
 
 
 def _peak_memory_mb() -> dict[str, int]:

@@ -32,8 +32,8 @@ class IngestConfig:
     """a shot with a larger share of white pixels is a diagram"""
     max_aspect: float = 2.2
     """a shot wider than this many heights (or the reverse), bars removed, is panels"""
-    min_seam: float = 0.93
-    """panels: straight edges that cover this share of both the height and the width"""
+    min_seam: float = 0.87
+    """panels: straight edges over this share of both height and width; above 1: not looked for"""
 
     def check(self) -> None:
         """Raise UserError for a value that cannot work."""

@@ -6,7 +6,7 @@ Nothing here holds more than a few decoded frames: pictures are made small as th
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,13 @@ def find_clips(sources: list[Path]) -> tuple[dict[str, Path], int]:
             raise UserError(f"{source} does not exist; expected a video file or a folder of them.")
         own_name = source.name if source.name not in ("", "..") else source.resolve().name
         for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
-            below = own_name / path.relative_to(source)
+            below = PurePath(own_name) / path.relative_to(source)
             if path.name.startswith(".") or path.is_dir():
                 continue
             if path.suffix.lower() not in SUFFIXES:
                 others += 1
                 continue
-            found.setdefault(path.resolve(), (below.as_posix(), path.as_posix()))
+            found.setdefault(path.resolve(), (_text(below), _text(path)))
     if not found:
         where = ", ".join(map(str, sources))
         raise UserError(
@@ -68,6 +68,11 @@ def find_clips(sources: list[Path]) -> tuple[dict[str, Path], int]:
     short = [name for name, _ in found.values()]
     names = {(s if short.count(s) == 1 else given): p for p, (s, given) in found.items()}
     return dict(sorted(names.items())), others
+
+
+def _text(path: PurePath) -> str:
+    """A path as the manifest can hold it: names that are no UTF-8 exist too."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @dataclass

@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from robowm.video.shots import survey
 from robowm.video.workers import run_jobs
 
 Row = dict[str, Any]
+Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -118,12 +120,12 @@ def ingest(
     return IngestSummary(out=stage.out, manifest=stage.out / MANIFEST, **summary)
 
 
-def decide(path: Path, config: IngestConfig) -> tuple[list[Row], list[dict[str, np.ndarray]]]:
-    """One clip's manifest rows (without `source`), and the arrays of its kept shots in order."""
+def decide(path: Path, config: IngestConfig) -> tuple[list[Row], Iterator[Columns]]:
+    """One clip's manifest rows (without `source`), and the columns of its kept shots in order."""
     try:
         seen = survey(path, config)
     except UnusableClip as unusable:
-        return [_row(reason=unusable.reason, note=unusable.note)], []
+        return [_row(reason=unusable.reason, note=unusable.note)], iter(())
     rows, picks = [], []
     for shot in seen.shots:
         indices = pick(seen.times_s, shot.start_s, shot.end_s, config.fps)
@@ -147,12 +149,12 @@ def decide(path: Path, config: IngestConfig) -> tuple[list[Row], list[dict[str, 
         )
         if reason == "ok":
             picks.append((shot, indices))
-    taken = take(path, seen.times_s, picks, config) if picks else []
-    arrays = [
+    taken = take(path, seen.times_s, picks, config) if picks else ()
+    columns = (
         {"frames": frames, "capture_time_s": seen.times_s[indices]}
         for frames, (_, indices) in zip(taken, picks, strict=True)
-    ]
-    return rows, arrays
+    )
+    return rows, columns
 
 
 def _decide_all(
@@ -168,26 +170,26 @@ def _decide_all(
         return
     with progress("looking at clips", total=len(clips), done=len(clips) - len(jobs)) as advance:
         for _, folder, _ in run_jobs(_decide_one, jobs, min(workers, len(jobs)), advance):
-            _store(folder, [_row(reason="failed", note="its decoding process died")], [])
+            _store(folder, [_row(reason="failed", note="its decoding process died")], iter(()))
 
 
 def _decide_one(path: Path, folder: Path, config: IngestConfig) -> None:
     try:
-        rows, arrays = decide(path, config)
+        _store(folder, *decide(path, config))
     except Exception as error:  # one odd file must not stop ten thousand others
-        rows, arrays = [_row(reason="failed", note=f"{type(error).__name__}: {error}")], []
-    _store(folder, rows, arrays)
+        note = f"{type(error).__name__}: {error}"
+        _store(folder, [_row(reason="failed", note=note)], iter(()))
 
 
-def _store(folder: Path, rows: list[Row], arrays: list[dict[str, np.ndarray]]) -> None:
-    """Cache a clip's outcome: a folder that is whole or absent."""
+def _store(folder: Path, rows: list[Row], shots: Iterator[Columns]) -> None:
+    """Cache a clip's outcome, a shot at a time: a folder that is whole or absent."""
     building = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
-    kept = (row for row in rows if row["kept"])
-    for n, (row, columns) in enumerate(zip(kept, arrays, strict=True)):
+    kept = [row for row in rows if row["kept"]]
+    for n, columns in enumerate(shots):
         np.savez_compressed(building / f"{n}.npz", allow_pickle=False, **columns)
-        row["cached"] = f"{folder.name}/{n}.npz"
+        kept[n]["cached"] = f"{folder.name}/{n}.npz"
     write_json(building / "rows.json", rows)
     building.rename(folder)
 

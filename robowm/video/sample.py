@@ -1,5 +1,6 @@
 """From a clip's own frames to one rate and one size: by time, never by index."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,27 +33,28 @@ def pick(times_s: np.ndarray, start_s: float, end_s: float, fps: float) -> np.nd
 
 def take(
     path: Path, times_s: np.ndarray, picks: list[tuple[Shot, np.ndarray]], config: IngestConfig
-) -> list[np.ndarray]:
-    """Decode a clip again and cut the picked frames to squares.
+) -> Iterator[np.ndarray]:
+    """Decode a clip again and cut the picked frames to squares, a shot at a time.
 
     Args:
         times_s: float64 (T,), the clip's frames as the first pass counted them.
         picks: shots in order, each with the indices of its frames.
 
-    Returns:
-        one uint8 (N, size_px, size_px, 3) RGB array a shot; shorter where decoding ended early.
+    Yields:
+        uint8 (N, size_px, size_px, 3) RGB for each shot, its N picked frames.
     """
-    wanted = {times_s[i]: n for n, (_, indices) in enumerate(picks) for i in indices}
-    taken: list[list[np.ndarray]] = [[] for _ in picks]
-    last_s = max(wanted, default=-np.inf)
     with open_video(path) as video:
-        for time_s, frame in video.frames():
-            if time_s in wanted:
-                n = wanted[time_s]
-                taken[n].append(_square(video, frame, picks[n][0].look.box, config))
-            if time_s >= last_s:
-                break
-    return [np.stack(frames) for frames in taken]
+        frames = video.frames()
+        for shot, indices in picks:
+            wanted = set(times_s[indices])
+            squares: list[np.ndarray] = []
+            while len(squares) < len(indices):
+                time_s, frame = next(frames, (None, None))
+                if time_s is None:
+                    raise RuntimeError("the clip decoded differently the second time")
+                if time_s in wanted:
+                    squares.append(_square(video, frame, shot.look.box, config))
+            yield np.stack(squares)
 
 
 def _square(video: Video, frame: Any, box: Box, config: IngestConfig) -> np.ndarray:

@@ -80,17 +80,6 @@ def test_broken_files_are_quiet(make_clip, moving, capfd) -> None:
     assert capfd.readouterr().err == ""
 
 
-def test_an_8k_clip_is_made_small_as_it_is_decoded(make_clip) -> None:
-    big = np.zeros((4320, 7680, 3), np.uint8)
-    big[:, :3840] = (200, 100, 50)
-    path = make_clip("8k.mp4", [big] * 3, g="1")
-    with open_video(path) as video:
-        pictures = [video.small(frame, 128, 72) for _, frame in video.frames()]
-    assert (video.width_px, video.height_px) == (7680, 4320)
-    assert [picture.shape for picture in pictures] == [(72, 128, 3)] * 3
-    assert abs(pictures[0][36, 20].astype(int) - (200, 100, 50)).max() < 8
-
-
 def test_find_clips_names_files_without_ambiguity(tmp_path, monkeypatch) -> None:
     for name in ("a/clips/x.mp4", "a/clips/deep/Y.WebM", "b/clips/x.mp4", "a/clips/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """The whole of `robowm ingest`: a messy folder in, a dataset and a manifest out."""
 
+import json
 import os
 import signal
 import subprocess
@@ -167,6 +168,36 @@ def test_users_mistakes(make_clip, moving, tmp_path, capsys) -> None:
         main(["ingest", str(clip), "--out", str(tmp_path / "x"), "--recipe", "datasets/clip"]) == 2
     )
     assert "Did you mean 'datasets/clips_folder'" in capsys.readouterr().err
+
+
+def test_an_8k_clip_fits_in_a_gigabyte(make_clip, tmp_path) -> None:
+    """In a process of its own, whose peak memory is this clip's."""
+    background = np.zeros((4320, 7680, 3), np.uint8)
+    background[:, :, 1] = np.linspace(40, 200, 7680)
+
+    def pictures():
+        for n in range(5):
+            picture = background.copy()
+            picture[1000:3000, 2000 + 600 * n : 4000 + 600 * n] = (250, 40, 20)
+            yield picture
+
+    path = make_clip("8k.mp4", pictures())
+    code = (
+        "import json, pathlib, re, sys\n"
+        "from robowm.video.config import IngestConfig\n"
+        "from robowm.video.ingest import decide\n"
+        "rows, arrays = decide(pathlib.Path(sys.argv[1]), IngestConfig())\n"
+        "status = pathlib.Path('/proc/self/status').read_text()\n"
+        "peak_mb = int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) / 1024\n"
+        "print(json.dumps([rows, [a['frames'].shape for a in arrays], peak_mb]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-c", code, str(path)]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    (row,), shapes, peak_mb = json.loads(said.stdout)
+    assert (row["reason"], row["width_px"], row["height_px"]) == ("ok", 7680, 4320)
+    assert shapes == [[5, 64, 64, 3]]
+    assert peak_mb < 1000
 
 
 def test_an_unexpected_error_stops_one_clip_only(make_clip, moving, tmp_path, monkeypatch) -> None:
