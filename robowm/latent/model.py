@@ -32,14 +32,12 @@ class LatentActionConfig:
     """size of the codebook that all K share"""
     code_dim: int = 8
     """length of one code's vector"""
-    picture_weight: float = 0.5
+    picture_weight: float = 0.1
     """weight of the structural-similarity loss (stands where ViPRA has LPIPS)"""
-    flow_weight: float = 0.3
+    flow_weight: float = 0.1
     """weight of the flow loss after its ramp; 0 is the no-flow ablation"""
-    flow_from: float = 0.05
+    flow_from: float = 0.0
     """share of training before the flow loss begins to ramp in"""
-    motion_weight: float = 4.0
-    """how much more a moving pixel counts than a still one, at most"""
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,15 @@ class LatentActionModel(nn.Module):
         )
         self.quantiser = NSVQ(config.codes, config.code_dim)
         self.scene = Encoder(3, size, 8, width)
-        self.condition = nn.Sequential(
+        # the latent action multiplies the scene, where it happened and everywhere: added beside
+        # the scene's many channels it is ignored, and its codes collapse (docs/results.md)
+        self.here = nn.Linear(config.code_dim, 2 * width)
+        self.everywhere = nn.Sequential(
             nn.Linear(dim, width), nn.GELU(), nn.Linear(width, 2 * width)
         )
-        self.mix = nn.Conv2d(width + config.code_dim, width, 3, 1, 1)
+        self.mix = nn.Sequential(
+            nn.GroupNorm(8, width), nn.GELU(), nn.Conv2d(width, width, 3, 1, 1)
+        )
         self.decoder = Decoder(6, size, 8, width)
 
     def encode(self, batch: Transitions) -> tuple[Tensor, Tensor]:
@@ -104,12 +107,12 @@ class LatentActionModel(nn.Module):
             the next frame (B, 3, S, S) and the flow (B, 2, S, S) in pixels.
         """
         scene = self.scene(first)
-        scale, shift = self.condition(latent.flatten(1)).chunk(2, dim=1)
-        where = latent.transpose(1, 2).unflatten(2, (self.side, self.side))
-        where = F.interpolate(where, size=scene.shape[-2:], mode="nearest")
-        mixed = self.mix(torch.cat([scene, where], dim=1))
-        mixed = mixed * (1 + scale[..., None, None]) + shift[..., None, None]
-        drawn, change, flow = self.decoder(F.gelu(mixed)).float().split([3, 1, 2], dim=1)
+        here = self.here(latent).transpose(1, 2).unflatten(2, (self.side, self.side))
+        here = F.interpolate(here, size=scene.shape[-2:], mode="nearest")
+        scale, shift = (here + self.everywhere(latent.flatten(1))[..., None, None]).chunk(2, dim=1)
+        mixed = scene * (1 + scale) + shift
+        mixed = mixed + self.mix(mixed)
+        drawn, change, flow = self.decoder(mixed).float().split([3, 1, 2], dim=1)
         change = change.sigmoid()  # still background is copied, not redrawn
         flow = flow * (self.config.size_px / 64)
         return first * (1 - change) + drawn.sigmoid() * change, flow
@@ -125,15 +128,16 @@ class LatentActionModel(nn.Module):
     ) -> tuple[Tensor, dict[str, float]]:
         """L1 on moving pixels, structural similarity, and flow with its ramp."""
         c = self.config
-        speed = batch.flow.norm(dim=1, keepdim=True) * (64 / c.size_px)
-        weight = batch.mask * (1 + c.motion_weight * speed.clamp(max=2) / 2)
+        unit = 64 / c.size_px  # flow is judged as if the frame had 64 pixels
+        speed = batch.flow.norm(dim=1, keepdim=True) * unit
+        weight = batch.mask * (0.1 + speed.clamp(max=2) / 2)
         total = weight.sum().clamp_min(1)
         l1 = ((second - batch.second).abs().mean(1, keepdim=True) * weight).sum() / total
         picture = kornia.losses.ssim_loss(second * batch.mask, batch.second * batch.mask, 5)
-        gap = (flow - batch.flow) * (64 / c.size_px)
+        gap = (flow - batch.flow) * unit
         charbonnier = (gap.square().sum(1, keepdim=True) + 1e-4).sqrt()
         flow_loss = (charbonnier * weight).sum() / total
         ramp = min(max((progress - c.flow_from) * 30, 0.0), 1.0)
-        loss = l1 + 0.1 * c.picture_weight * picture + 0.1 * c.flow_weight * ramp * flow_loss
+        loss = l1 + c.picture_weight * picture + c.flow_weight * ramp * flow_loss
         parts = {"l1": l1.item(), "picture": picture.item(), "flow": flow_loss.item()}
         return loss, parts

@@ -14,6 +14,7 @@ from robowm.progress import progress
 
 ARRAYS = {"first": 3, "second": 3, "flow": 2, "mask": 1}
 DTYPES = {"first": np.uint8, "second": np.uint8, "flow": np.float16, "mask": np.uint8}
+FACTS = {"valid": np.bool_, "agreement": np.float32, "speed": np.float32}
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TransitionStore:
         episode: int64 (N,).
         valid: bool (N,), False where flow failed.
         agreement: float32 (N,), how well the camera fit explains the border.
+        speed: float32 (N,), mean length of the flow, in pixels of a 64-pixel frame.
     """
 
     arrays: dict[str, np.ndarray]
@@ -34,6 +36,7 @@ class TransitionStore:
     episode: np.ndarray
     valid: np.ndarray
     agreement: np.ndarray
+    speed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,7 +64,7 @@ def measure(episodes: Episodes, camera: str, directory: Path, compensate: bool) 
     starts = np.concatenate([[0], np.cumsum(lengths)])
     rows = np.concatenate([np.arange(s, s + n - 1) for s, n in zip(starts, lengths, strict=False)])
     episode = np.repeat(np.arange(len(lengths)), lengths - 1)
-    arrays, valid, agreement = _open_arrays(episodes, camera, directory, len(rows))
+    arrays, facts = _open_arrays(episodes, camera, directory, len(rows))
     done = (read_card(directory) or {}).get("episodes_done", 0)
     at = int((lengths[:done] - 1).sum())
     with progress("optical flow", len(rows), at) as advance:
@@ -73,18 +76,20 @@ def measure(episodes: Episodes, camera: str, directory: Path, compensate: bool) 
                 arrays["second"][at] = motion.next_frame
                 arrays["flow"][at] = motion.flow
                 arrays["mask"][at, ..., 0] = motion.mask
-                valid[at], agreement[at] = motion.valid, motion.agreement
+                speed = np.linalg.norm(motion.flow, axis=-1).mean() * 64 / len(motion.flow)
+                facts["valid"][at], facts["agreement"][at] = motion.valid, motion.agreement
+                facts["speed"][at] = speed
                 at += 1
             advance(len(frames) - 1)
             if i % 50 == 49:
                 _note(directory, i + 1)
     _note(directory, len(lengths))
-    return TransitionStore(arrays, rows, episode, np.array(valid), np.array(agreement))
+    return TransitionStore(arrays, rows, episode, **{k: np.array(v) for k, v in facts.items()})
 
 
 def _open_arrays(
     episodes: Episodes, camera: str, directory: Path, count: int
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     height, width = episodes.features[camera]["shape"][:2]
 
     def opened(name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -95,7 +100,7 @@ def _open_arrays(
 
     shapes = {name: (count, height, width, channels) for name, channels in ARRAYS.items()}
     arrays = {name: opened(name, shapes[name], DTYPES[name]) for name in ARRAYS}
-    return arrays, opened("valid", (count,), np.bool_), opened("agreement", (count,), np.float32)
+    return arrays, {name: opened(name, (count,), dtype) for name, dtype in FACTS.items()}
 
 
 def _note(directory: Path, episodes_done: int) -> None:

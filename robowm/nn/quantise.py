@@ -1,7 +1,5 @@
 """Vector quantisation by noise substitution (NSVQ; Vali and Bäckström 2022), as in LAPA, ViPRA."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -68,33 +66,6 @@ class NSVQ(nn.Module):
             self.codebook[dead] = alive[chosen] + beside
         self.usage.zero_()
         return count
-
-
-class FSQ(nn.Module):
-    """Finite scalar quantisation (Mentzer et al. 2024): every number is rounded to a few levels.
-
-    No codebook, so none can collapse. `codes` is the product of the levels: 8 is 2 x 2 x 2.
-
-    Args:
-        levels: how many levels each of the `len(levels)` numbers has.
-    """
-
-    levels: Tensor
-    steps: Tensor
-
-    def __init__(self, levels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.register_buffer("levels", torch.tensor(levels), persistent=False)
-        steps = [math.prod(levels[:i]) for i in range(len(levels))]
-        self.register_buffer("steps", torch.tensor(steps), persistent=False)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (..., len(levels)) to values in [-1, 1] of that shape, and indices int64 (...)."""
-        top = self.levels - 1
-        bounded = (x.float().tanh() + 1) / 2 * top
-        rounded = bounded + (bounded.round() - bounded).detach()  # straight through
-        index = (bounded.round().long() * self.steps).sum(-1)
-        return rounded / top * 2 - 1, index
 
 
 def perplexity(indices: Tensor, codes: int) -> float:

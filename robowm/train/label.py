@@ -19,6 +19,7 @@ from robowm.train.frames import held_out
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 
 KIND = "robowm_latent_action_model"
+SPEED_PX = (0.1, 1.0)  # a transition is drawn in proportion to its speed, between these
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,15 @@ def _train(
     rows = np.flatnonzero(store.valid & ~kept_back)
     if not len(rows):
         raise UserError("optical flow failed on every transition: nothing to train on.")
+    # most transitions of found video are nearly still and would teach that nothing happens
+    share = store.speed[rows].clip(*SPEED_PX)
+    share = share / share.sum()
 
     def loss_of(
-        model: torch.nn.Module, rng: np.random.Generator, share: float
+        model: torch.nn.Module, rng: np.random.Generator, progress: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        chosen = rng.choice(rows, min(config.train.batch_size, len(rows)))
-        return model(store.batch(chosen), share)
+        chosen = rng.choice(rows, min(config.train.batch_size, len(rows)), p=share)
+        return model(store.batch(chosen), progress)
 
     def after_step(step: int) -> None:
         # ViPRA's schedule, scaled: often at first, and never in the last half
