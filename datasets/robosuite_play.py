@@ -12,7 +12,7 @@ SPEC = VideoSpec(
     tasks=("Lift", "Stack"),
     robots=ROBOTS,
     fps=CONTROL_HZ,
-    size_px=128,
+    size_px=96,
     camera_jitter=1.0,
     action_noise=0.2,
 )

@@ -64,7 +64,7 @@ class VideoSpec:
     tasks: tuple[str, ...]
     robots: tuple[str, ...]
     fps: int = 10
-    size_px: int = 128
+    size_px: int = 96
     camera_jitter: float = 1.0
     action_noise: float = 0.2
 
