@@ -5,6 +5,7 @@ Writing goes through lerobot, so stock tools open the result. Reading is our own
 """
 
 import json
+import shutil
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,9 @@ class EpisodeWriter:
     def close(self) -> None:
         """Finish the files. A dataset that was not closed cannot be read."""
         self._dataset.finalize()
+        images = self.root / "images"  # where lerobot kept pictures until they were in parquet
+        if images.is_dir():
+            shutil.rmtree(images)
 
 
 class Episodes:

@@ -1,9 +1,14 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+
+from robowm.episodes import EpisodeWriter, image_feature, vector_feature
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -15,3 +20,62 @@ def corpus() -> Path:
     if not (folder / "INDEX.tsv").is_file():
         pytest.skip(f"no test clips: {folder} is absent (set ROBOWM_CORPUS to their folder)")
     return folder
+
+
+def moving_square(size_px: int, steps: np.ndarray, seed: int) -> np.ndarray:
+    """uint8 (T, S, S, 3): a textured square that moves by steps[t] (x, y) pixels over a texture."""
+    rng = np.random.default_rng(seed)
+    scene = cv2.resize(
+        rng.integers(60, 200, (size_px // 4, size_px // 4, 3), dtype=np.uint8), (size_px, size_px)
+    )
+    side = size_px // 3
+    tile = cv2.resize(rng.integers(0, 255, (5, 5, 3), dtype=np.uint8), (side, side))
+    centre = np.array([size_px / 2, size_px / 2])
+    frames = []
+    for step in [np.zeros(2), *steps]:
+        centre = np.clip(centre + step, side / 2 + 1, size_px - side / 2 - 1)
+        shift = np.array([[1, 0, centre[0] - side / 2], [0, 1, centre[1] - side / 2]])
+        picture = cv2.warpAffine(tile, shift, (size_px, size_px))
+        inside = cv2.warpAffine(np.ones((side, side), np.float32), shift, (size_px, size_px))
+        mixed = scene * (1 - inside[..., None]) + picture * inside[..., None]
+        frames.append(mixed.astype(np.uint8))
+    return np.stack(frames)
+
+
+@pytest.fixture(scope="session")
+def make_dataset() -> Callable[..., Path]:
+    """Writes a small dataset of moving squares; with `actions`, each action is the coming step."""
+
+    def make(
+        root: Path,
+        episodes: int = 5,
+        length: int = 9,
+        size_px: int = 32,
+        actions: bool = False,
+        bad_action: bool = False,
+    ) -> Path:
+        features = {
+            "observation.images.main": image_feature(size_px),
+            "capture_time_s": vector_feature("float64", ["s"]),
+        }
+        if actions:
+            features["observation.state"] = vector_feature("float32", ["x_px", "y_px"])
+            features["action"] = vector_feature("float32", ["dx_px", "dy_px"])
+        writer = EpisodeWriter(root, 10, features, "square" if actions else None)
+        for i in range(episodes):
+            steps = np.random.default_rng(i).uniform(-3, 3, (length - 1, 2))
+            columns = {
+                "observation.images.main": moving_square(size_px, steps, i),
+                "capture_time_s": np.arange(length) / 10,
+            }
+            if actions:
+                move = np.vstack([steps, np.zeros((1, 2))]).astype(np.float32)
+                columns["observation.state"] = np.cumsum(move, axis=0)
+                if bad_action and i == episodes - 1:
+                    move[3, 1] = np.nan
+                columns["action"] = move
+            writer.add(columns, "push the square" if actions else "")
+        writer.close()
+        return root
+
+    return make

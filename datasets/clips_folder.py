@@ -1,0 +1,9 @@
+"""Any folder of clips: robot arms or hands, found on disk, nobody's labels.
+
+Small square pictures at 10 a second: an arm moves visibly between two of them, and an hour of
+video is 36,000 pictures of 64 px, some 200 MB.
+"""
+
+from robowm.video.config import IngestConfig
+
+SPEC = IngestConfig(size_px=64, fps=10, fit="crop")

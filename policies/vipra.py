@@ -1,0 +1,98 @@
+"""ViPRA-style policies at four scales; each preset changes a few fields of another.
+
+Only `tiny` and `small` have been run (two CPU cores). `base` and `vipra` are shapes to start
+from on GPUs: what is known of the published model, within what this code can express.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from robowm.latent.model import LatentActionConfig
+from robowm.train.finetune import FinetuneConfig, PolicyConfig
+from robowm.train.label import LabelConfig
+from robowm.train.loop import TrainConfig
+from robowm.train.pretrain import PretrainConfig
+from robowm.train.recipe import Recipe
+from robowm.world.backbone import BackboneConfig
+from robowm.world.vipra import ViPRAConfig
+
+
+def small() -> Recipe:
+    """64 px, about a million weights a network: minutes on two CPU cores."""
+    backbone = BackboneConfig()
+    return Recipe(
+        label=LabelConfig(train=TrainConfig(steps=500, batch_size=48, learning_rate=2e-3)),
+        pretrain=PretrainConfig(
+            model=ViPRAConfig(backbone=backbone),
+            train=TrainConfig(steps=800, batch_size=32, learning_rate=1e-3),
+        ),
+        finetune=FinetuneConfig(
+            policy=PolicyConfig(backbone=backbone),
+            train=TrainConfig(steps=800, batch_size=32, learning_rate=7e-4),
+        ),
+    )
+
+
+def tiny() -> Recipe:
+    """32 px, thin networks, a few steps: seconds, for tests. It learns next to nothing."""
+    backbone = BackboneConfig(size_px=32, width=48, depth=2, heads=2)
+    model = LatentActionConfig(size_px=32, width=32)
+    train = TrainConfig(steps=12, batch_size=8, warmup_steps=2)
+    return Recipe(
+        label=LabelConfig(model=model, train=train),
+        pretrain=PretrainConfig(model=ViPRAConfig(backbone=backbone, horizon=4), train=train),
+        finetune=FinetuneConfig(
+            policy=PolicyConfig(backbone=backbone, chunk_size=4, n_action_steps=2, shift_px=2),
+            train=train,
+        ),
+        size_px=32,
+    )
+
+
+def base() -> Recipe:
+    """128 px, about 50 M weights: one GPU. Not run yet."""
+    recipe = small()
+    backbone = BackboneConfig(size_px=128, grid=8, width=512, depth=12, heads=8)
+    train = TrainConfig(steps=50_000, batch_size=128, learning_rate=3e-4, warmup_steps=1000)
+    return replace(
+        recipe,
+        label=replace(
+            recipe.label,
+            model=LatentActionConfig(size_px=128, width=384, tokens=16),
+            train=train,
+        ),
+        pretrain=replace(
+            recipe.pretrain, model=ViPRAConfig(backbone=backbone, horizon=14), train=train
+        ),
+        finetune=replace(
+            recipe.finetune,
+            policy=PolicyConfig(backbone=backbone, chunk_size=14, n_action_steps=7),
+            train=replace(train, steps=20_000),
+        ),
+        size_px=128,
+    )
+
+
+def vipra() -> Recipe:
+    """224 px, 16 tokens of 8 codes, H = 14, causal actions, no proprioception. Not run yet."""
+    recipe = base()
+    backbone = BackboneConfig(size_px=224, grid=14, width=1024, depth=24, heads=16)
+    policy = PolicyConfig(
+        backbone=backbone, chunk_size=14, n_action_steps=7, causal_actions=True, use_state=False
+    )
+    return replace(
+        recipe,
+        label=replace(recipe.label, model=LatentActionConfig(size_px=224, width=768, tokens=16)),
+        pretrain=replace(recipe.pretrain, model=ViPRAConfig(backbone=backbone, horizon=14)),
+        finetune=replace(recipe.finetune, policy=policy),
+        size_px=224,
+        fps=5,
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "tiny": tiny,
+    "small": small,
+    "base": base,
+    "vipra": vipra,
+}

@@ -1,0 +1,50 @@
+"""Label every transition of a dataset with a latent action.
+
+Measures optical flow, takes the camera's motion out, trains a latent action model (or loads one)
+and adds the columns latent_action, latent_action_index and latent_action_valid to the dataset.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from robowm.cli.recipe import DEFAULT, find_recipe
+from robowm.train.label import LabelConfig
+
+
+@dataclass(frozen=True)
+class Args:
+    """Flags of `robowm label`."""
+
+    dataset: tyro.conf.Positional[Path]
+    """LeRobotDataset v3 directory; the columns are added to it"""
+    config: Annotated[LabelConfig, tyro.conf.arg(name="")]
+    labeller: str | None = None
+    """trained labeller (labels/model of another dataset, or a Hub id); none trains one here"""
+    camera: str | None = None
+    """image column to label by; none takes the dataset's first"""
+    recipe: str = DEFAULT
+    """named configuration that the other flags override"""
+
+
+def defaults(recipe: str | None) -> Args:
+    """Flags as the recipe sets them."""
+    return Args(dataset=tyro.MISSING, config=find_recipe(recipe).label)
+
+
+def run(args: Args) -> None:
+    """Label, and print what the held-out transitions say of the labels."""
+    from robowm.train.label import label
+
+    result = label(args.dataset, args.config, args.labeller, args.camera)
+    r = result.reality
+    print(
+        f"{result.valid} of {result.transitions} transitions labelled; report and pictures in "
+        f"{result.directory}\n"
+        f"held out ({r.transitions}): next frame {r.psnr_true:.1f} dB with its own code, "
+        f"{r.psnr_other:.1f} dB with another's, {r.psnr_still:.1f} dB standing still; "
+        f"flow cosine {r.flow_cosine:.2f} (another's {r.flow_cosine_other:.2f}); "
+        f"perplexity {r.perplexity:.1f}, {r.dead_codes} dead codes"
+    )

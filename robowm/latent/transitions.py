@@ -1,0 +1,103 @@
+"""Every transition of a dataset, motion measured once, kept as memory-mapped arrays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from robowm.artefact import read_card, write_json
+from robowm.episodes import Episodes
+from robowm.latent.model import Transitions
+from robowm.motion.camera import motion_between
+from robowm.progress import progress
+
+ARRAYS = {"first": 3, "second": 3, "flow": 2, "mask": 1}
+DTYPES = {"first": np.uint8, "second": np.uint8, "flow": np.float16, "mask": np.uint8}
+
+
+@dataclass(frozen=True)
+class TransitionStore:
+    """N transitions in the dataset's row order (an episode's last row has none).
+
+    Attributes:
+        arrays: `first`, `second` uint8 (N, S, S, 3), `flow` float16 (N, S, S, 2) pixels,
+            `mask` uint8 (N, S, S, 1).
+        rows: int64 (N,), the dataset row that each belongs to.
+        episode: int64 (N,).
+        valid: bool (N,), False where flow failed.
+        agreement: float32 (N,), how well the camera fit explains the border.
+    """
+
+    arrays: dict[str, np.ndarray]
+    rows: np.ndarray
+    episode: np.ndarray
+    valid: np.ndarray
+    agreement: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, chosen: np.ndarray) -> Transitions:
+        """The chosen transitions as tensors."""
+        parts = {name: np.asarray(self.arrays[name][chosen]) for name in ARRAYS}
+        tensors = {k: torch.from_numpy(v).permute(0, 3, 1, 2).float() for k, v in parts.items()}
+        tensors["first"] /= 255
+        tensors["second"] /= 255
+        return Transitions(**tensors)
+
+
+def measure(episodes: Episodes, camera: str, directory: Path, compensate: bool) -> TransitionStore:
+    """Measure flow and camera motion of every transition; goes on where an earlier run stopped.
+
+    Args:
+        episodes: the dataset.
+        camera: its image column.
+        directory: where the arrays are kept while the stage runs.
+        compensate: take the camera's motion out.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lengths = episodes.lengths
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    rows = np.concatenate([np.arange(s, s + n - 1) for s, n in zip(starts, lengths, strict=False)])
+    episode = np.repeat(np.arange(len(lengths)), lengths - 1)
+    arrays, valid, agreement = _open_arrays(episodes, camera, directory, len(rows))
+    done = (read_card(directory) or {}).get("episodes_done", 0)
+    at = int((lengths[:done] - 1).sum())
+    with progress("optical flow", len(rows), at) as advance:
+        for i in range(done, len(lengths)):
+            frames = episodes.frames(i, camera)
+            for t in range(len(frames) - 1):
+                motion = motion_between(frames[t], frames[t + 1], compensate)
+                arrays["first"][at] = frames[t]
+                arrays["second"][at] = motion.next_frame
+                arrays["flow"][at] = motion.flow
+                arrays["mask"][at, ..., 0] = motion.mask
+                valid[at], agreement[at] = motion.valid, motion.agreement
+                at += 1
+            advance(len(frames) - 1)
+            if i % 50 == 49:
+                _note(directory, i + 1)
+    _note(directory, len(lengths))
+    return TransitionStore(arrays, rows, episode, np.array(valid), np.array(agreement))
+
+
+def _open_arrays(
+    episodes: Episodes, camera: str, directory: Path, count: int
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    height, width = episodes.features[camera]["shape"][:2]
+
+    def opened(name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        path = directory / f"{name}.npy"
+        if path.exists():
+            return np.lib.format.open_memmap(path, mode="r+")
+        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+
+    shapes = {name: (count, height, width, channels) for name, channels in ARRAYS.items()}
+    arrays = {name: opened(name, shapes[name], DTYPES[name]) for name in ARRAYS}
+    return arrays, opened("valid", (count,), np.bool_), opened("agreement", (count,), np.float32)
+
+
+def _note(directory: Path, episodes_done: int) -> None:
+    card = {"kind": "transitions", "settings": {}, "episodes_done": episodes_done}
+    write_json(directory / "robowm.json", card)

@@ -1,0 +1,86 @@
+"""Model directories: `config.json` and `model.safetensors`, local or on the Hugging Face Hub."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import nn
+
+from robowm.artefact import plain, write_json
+from robowm.errors import UserError, nearest
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def save_model(directory: Path, model: nn.Module, kind: str, config: Any) -> None:
+    """Write a model's directory; `config` is the dataclass that builds it again."""
+    directory.mkdir(parents=True, exist_ok=True)
+    safetensors.torch.save_model(model, str(directory / WEIGHTS))
+    write_json(directory / CONFIG, {"kind": kind, **plain(config)})
+
+
+def read_config[T](directory: Path, kind: str, config_class: type[T]) -> T:
+    """The config dataclass of a model directory.
+
+    Raises:
+        UserError: not a model directory, of another kind, or with unknown fields.
+    """
+    path = directory / CONFIG
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise UserError(
+            f"{directory} is not a model: no readable {CONFIG} in it; expected a {kind} directory."
+        ) from None
+    found = values.pop("kind", None) or values.get("type")
+    if found != kind:
+        raise UserError(f"{directory} holds a {found!r} model; expected a {kind!r} one.")
+    known = {f.name for f in dataclasses.fields(config_class)}  # type: ignore[arg-type]
+    for name in values.keys() - known:
+        raise UserError(f"{path} has an unknown field {name!r}. {nearest(name, known)}")
+    return config_class(**values)
+
+
+def load_weights(directory: Path, model: nn.Module) -> None:
+    """Load `model.safetensors` into `model`; every tensor must fit.
+
+    Raises:
+        UserError: the file is missing, broken, or of another architecture.
+    """
+    try:
+        safetensors.torch.load_model(model, str(directory / WEIGHTS))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        why = str(error).splitlines()[0]
+        raise UserError(f"{directory / WEIGHTS} does not load into this model: {why}") from None
+
+
+def fingerprint(directory: Path) -> str:
+    """sha256 of the weights, for provenance."""
+    return hashlib.sha256((directory / WEIGHTS).read_bytes()).hexdigest()
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """A local directory as it is; "owner/name" is fetched from the Hub (and cached there).
+
+    Raises:
+        UserError: neither exists.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path
+    text = str(name_or_path)
+    if path.is_absolute() or text.count("/") != 1 or text.startswith("."):
+        raise UserError(f"no directory {text}; expected a model directory or a Hub id owner/name.")
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(huggingface_hub.snapshot_download(text))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise UserError(
+            f"{text} is neither a local directory nor a model the Hub gives: {why}"
+        ) from None

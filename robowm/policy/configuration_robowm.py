@@ -1,0 +1,104 @@
+"""LeRobot's view of the policy's configuration (module and class names are load-bearing there)."""
+
+from dataclasses import dataclass, field
+
+from lerobot.configs import FeatureType, NormalizationMode, PreTrainedConfig
+from lerobot.optim import AdamWConfig
+
+from robowm.policy.decoder import DecoderConfig
+from robowm.world.backbone import BackboneConfig
+
+
+@PreTrainedConfig.register_subclass("robowm")
+@dataclass
+class RobowmConfig(PreTrainedConfig):
+    """The flow-matching chunk policy. Times are in control steps."""
+
+    n_obs_steps: int = 2
+    chunk_size: int = 8
+    """H, actions predicted at once"""
+    n_action_steps: int = 4
+    """how many of them are executed before the next chunk is asked for"""
+    control_hz: float = 10.0
+    """rate of the demonstrations; the harness should run at it"""
+    flow_steps: int = 10
+    causal_actions: bool = False
+    use_state: bool = True
+    size_px: int = 64
+    grid: int = 4
+    width: int = 128
+    depth: int = 4
+    heads: int = 4
+    text_buckets: int = 512
+    shift_px: int = 4
+    """training crops are shifted by up to this many pixels"""
+    colour_jitter: float = 0.15
+    """training brightness and contrast vary by up to this share"""
+    push_to_hub: bool = False
+    normalization_mapping: dict[str, NormalizationMode] = field(
+        default_factory=lambda: {
+            "VISUAL": NormalizationMode.IDENTITY,
+            "STATE": NormalizationMode.MEAN_STD,
+            "ACTION": NormalizationMode.MEAN_STD,
+        }
+    )
+
+    @property
+    def camera(self) -> str:
+        """The image input; the policy looks through the first camera it was given."""
+        return next(iter(self.image_features))
+
+    def decoder(self) -> DecoderConfig:
+        """The network that this configuration describes."""
+        assert self.action_feature is not None
+        state = self.robot_state_feature if self.use_state else None
+        backbone = BackboneConfig(
+            self.size_px,
+            self.n_obs_steps,
+            self.grid,
+            self.width,
+            self.depth,
+            self.heads,
+            self.text_buckets,
+        )
+        return DecoderConfig(
+            backbone=backbone,
+            state_dim=state.shape[0] if state else 0,
+            action_dim=self.action_feature.shape[0],
+            horizon=self.chunk_size,
+            flow_steps=self.flow_steps,
+            causal_actions=self.causal_actions,
+        )
+
+    def validate_features(self) -> None:
+        """Raise ValueError unless there is a camera and an action."""
+        if not self.image_features or self.action_feature is None:
+            inputs, outputs = list(self.input_features or {}), list(self.output_features or {})
+            raise ValueError(
+                f"got inputs {inputs} and outputs {outputs}; expected at least one "
+                "observation.images.* input and the output action"
+            )
+        assert all(f.type is FeatureType.VISUAL for f in self.image_features.values())
+
+    @property
+    def observation_delta_indices(self) -> list[int]:
+        """Context frames, oldest first."""
+        return list(range(1 - self.n_obs_steps, 1))
+
+    @property
+    def action_delta_indices(self) -> list[int]:
+        """The chunk begins with the present step."""
+        return list(range(self.chunk_size))
+
+    @property
+    def reward_delta_indices(self) -> None:
+        """Imitation needs no reward."""
+        return None
+
+    def get_optimizer_preset(self) -> AdamWConfig:
+        """What `lerobot-train` uses when nothing else is said."""
+        return AdamWConfig(lr=1e-3, weight_decay=0.01, grad_clip_norm=1.0)
+
+    def get_scheduler_preset(self) -> None:
+        """None: a constant rate under `lerobot-train`; robowm's own loop has a cosine."""
+        return None

@@ -1,0 +1,113 @@
+"""A LeRobot policy directory as a controller: history, chunks and noise kept for each episode."""
+
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from robowm.batch import Observation
+from robowm.errors import UserError
+from robowm.nn.directory import resolve
+
+
+@dataclass
+class Slot:
+    """One running episode: its noise, what it has seen, and the actions still to execute."""
+
+    rng: np.random.Generator
+    seen: deque[Observation]
+    chunk: deque[np.ndarray] = field(default_factory=deque)
+
+
+class LeRobotController:
+    """Runs chunk policies with their own pre- and postprocessor.
+
+    Args:
+        policy: a LeRobot policy with `predict_action_chunk`.
+        pre, post: its pipelines.
+    """
+
+    def __init__(self, policy: Any, pre: Any, post: Any) -> None:
+        self.policy, self.pre, self.post = policy, pre, post
+        config = policy.config
+        self.config = config
+        self.action_dim = int(config.action_feature.shape[0])
+        self.state_dim = int(config.robot_state_feature.shape[0])
+        self.camera = next(iter(config.image_features))
+        self.size_px = tuple(config.image_features[self.camera].shape[-2:])
+        self._slots: dict[int, Slot] = {}
+
+    def reset(self, slot: int, seed: int) -> None:
+        """A new episode: its noise depends on the seed alone."""
+        rng = np.random.default_rng((seed, 0xAC7))
+        self._slots[slot] = Slot(rng, deque(maxlen=self.config.n_obs_steps))
+
+    def act(self, slots: list[int], observations: list[Observation]) -> np.ndarray:
+        """Actions float32 (N, A) in the robot's units; asks for new chunks where one ran out."""
+        for slot, observation in zip(slots, observations, strict=True):
+            seen = self._slots[slot].seen
+            seen.append(observation)
+            while len(seen) < self.config.n_obs_steps:
+                seen.append(observation)
+        empty = [slot for slot in slots if not self._slots[slot].chunk]
+        if empty:
+            self._plan([self._slots[slot] for slot in empty])
+        return np.stack([self._slots[slot].chunk.popleft() for slot in slots])
+
+    @torch.no_grad()
+    def _plan(self, slots: list[Slot]) -> None:
+        shape = (self.config.chunk_size, self.action_dim)
+        noise = np.stack([slot.rng.standard_normal(shape) for slot in slots])
+        frames = np.stack([[self._picture(o.frame) for o in slot.seen] for slot in slots])
+        states = np.stack([[o.state for o in slot.seen] for slot in slots])
+        batch = {
+            self.camera: torch.from_numpy(frames).permute(0, 1, 4, 2, 3).float() / 255,
+            "observation.state": torch.from_numpy(states).float(),
+            "task": [slot.seen[-1].task for slot in slots],
+        }
+        if self.config.n_obs_steps == 1:
+            batch = {k: v[:, 0] if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+        chunks = self.policy.predict_action_chunk(
+            self.pre(batch), noise=torch.from_numpy(noise).float()
+        )
+        actions = self.post(chunks).float().cpu().numpy()
+        for slot, chunk in zip(slots, actions, strict=True):
+            slot.chunk.extend(chunk[: self.config.n_action_steps])
+
+    def _picture(self, frame: np.ndarray) -> np.ndarray:
+        if frame.shape[:2] == self.size_px:
+            return frame
+        height, width = self.size_px
+        return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def load_controller(name_or_path: str | Path) -> LeRobotController:
+    """A policy directory (or Hub id) ready to act.
+
+    Raises:
+        UserError: no such directory, or not a LeRobot policy.
+    """
+    directory = resolve(name_or_path)
+    try:
+        kind = json.loads((directory / "config.json").read_text()).get("type")
+    except (OSError, ValueError):
+        kind = None
+    if not kind:
+        raise UserError(
+            f"{name_or_path} is not a policy: no config.json with a type in it; "
+            "expected a LeRobot policy directory."
+        )
+    from lerobot.configs import PreTrainedConfig
+    from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+
+    import robowm.policy.modeling_robowm  # noqa: F401  registers the type "robowm"
+
+    config = PreTrainedConfig.from_pretrained(directory)
+    policy = get_policy_class(kind).from_pretrained(directory, config=config)
+    pre, post = make_pre_post_processors(config, pretrained_path=str(directory))
+    return LeRobotController(policy.eval(), pre, post)

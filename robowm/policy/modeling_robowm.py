@@ -1,0 +1,105 @@
+"""The policy as LeRobot holds it: `lerobot-train`, `lerobot-eval` and ours drive the same class."""
+
+from collections import deque
+from typing import Any
+
+import kornia.augmentation as augment
+import torch
+from lerobot.policies.pretrained import PreTrainedPolicy
+from lerobot.utils.constants import ACTION, OBS_STATE
+from torch import Tensor
+from torch.nn import functional as F
+
+from robowm.policy.configuration_robowm import RobowmConfig
+from robowm.policy.decoder import ActionDecoder
+
+
+class RobowmPolicy(PreTrainedPolicy):
+    """Context frames, instruction and state to a chunk of actions."""
+
+    config_class = RobowmConfig
+    name = "robowm"
+    config: RobowmConfig
+
+    def __init__(self, config: RobowmConfig, **kwargs: Any) -> None:
+        super().__init__(config)
+        config.validate_features()
+        self.decoder = ActionDecoder(config.decoder())
+        self.augment = augment.AugmentationSequential(
+            augment.RandomCrop((config.size_px, config.size_px), padding=config.shift_px),
+            augment.RandomBrightness((1 - config.colour_jitter, 1 + config.colour_jitter)),
+            augment.RandomContrast((1 - config.colour_jitter, 1 + config.colour_jitter)),
+            data_keys=["input"],
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the running episode."""
+        self._seen: dict[str, deque[Tensor]] = {}
+        self._queue: deque[Tensor] = deque()
+
+    def get_optim_params(self) -> dict[str, Any]:
+        """All parameters, one group."""
+        return {"params": self.parameters()}
+
+    def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, float]]:
+        """Training loss.
+
+        Args:
+            batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
+                [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H).
+        """
+        frames = self._frames(batch)
+        if self.training:
+            time = frames.shape[1]  # every frame of a sample is shifted and lit alike
+            frames = self.augment(frames.flatten(1, 2)).unflatten(1, (time, 3))
+        actions = batch[ACTION]
+        pad = batch.get("action_is_pad", actions.new_zeros(actions.shape[:2], dtype=torch.bool))
+        loss = self.decoder.loss(frames, self._task(batch), self._state(batch), actions, ~pad)
+        return loss, {"flow_matching": loss.item()}
+
+    @torch.no_grad()
+    def predict_action_chunk(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
+        """Normalised actions (B, H, A); `noise` (B, H, A) may be given to make it repeatable."""
+        frames = self._frames(batch)
+        config = self.decoder.config
+        noise = kwargs.get("noise")
+        if noise is None:
+            noise = torch.randn(len(frames), config.horizon, config.action_dim)
+        noise = noise.to(frames)
+        return self.decoder.sample(frames, self._task(batch), self._state(batch), noise)
+
+    @torch.no_grad()
+    def select_action(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
+        """One normalised action (B, A) for LeRobot's own loops; keeps history and chunk itself."""
+        keys = [self.config.camera, OBS_STATE] if self.config.use_state else [self.config.camera]
+        for key in keys:
+            seen = self._seen.setdefault(key, deque(maxlen=self.config.n_obs_steps))
+            seen.append(batch[key])
+            while len(seen) < self.config.n_obs_steps:
+                seen.append(batch[key])
+        if not self._queue:
+            window = {key: torch.stack(list(self._seen[key]), dim=1) for key in keys}
+            chunk = self.predict_action_chunk(batch | window, **kwargs)
+            self._queue.extend(chunk.transpose(0, 1)[: self.config.n_action_steps])
+        return self._queue.popleft()
+
+    def _frames(self, batch: dict[str, Any]) -> Tensor:
+        """(B, T, 3, S, S) at the network's size."""
+        frames = batch[self.config.camera].float()
+        size = self.config.size_px
+        if frames.shape[-2:] == (size, size):
+            return frames
+        small = F.interpolate(frames.flatten(0, 1), (size, size), mode="area")
+        return small.unflatten(0, frames.shape[:2])
+
+    def _state(self, batch: dict[str, Any]) -> Tensor:
+        if not self.config.use_state:
+            return batch[self.config.camera].new_zeros(len(batch[self.config.camera]), 1)
+        state = batch[OBS_STATE]
+        return state[:, -1] if state.ndim == 3 else state
+
+    def _task(self, batch: dict[str, Any]) -> list[str]:
+        count = len(batch[self.config.camera])
+        task = batch.get("task") or [""] * count
+        return [task] * count if isinstance(task, str) else list(task)

@@ -1,0 +1,233 @@
+"""The stage `finetune`: a policy from a world model (or from nothing) and demonstrations."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from robowm.artefact import open_stage, plain
+from robowm.episodes import Episodes
+from robowm.errors import UserError
+from robowm.nn.directory import fingerprint, load_weights, read_config, resolve
+from robowm.train.frames import Frames, held_out, load_frames
+from robowm.train.loop import TrainConfig, drop_checkpoints, train
+from robowm.train.pretrain import KIND
+from robowm.world.backbone import BackboneConfig
+from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
+
+if TYPE_CHECKING:
+    from robowm.policy.modeling_robowm import RobowmPolicy
+
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """What is the policy's own; the backbone's shape comes from the world model."""
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    """used by `scratch`; a world model brings its own"""
+    chunk_size: int = 8
+    """H, actions predicted at once, control steps"""
+    n_action_steps: int = 4
+    """actions executed before the next chunk is asked for"""
+    flow_steps: int = 10
+    """Euler steps per chunk"""
+    causal_actions: bool = False
+    """True: action tokens see only earlier ones, as ViPRA does"""
+    use_state: bool = True
+    """give the policy proprioception"""
+    shift_px: int = 4
+    """training crops are shifted by up to this many pixels"""
+    colour_jitter: float = 0.15
+    """training brightness and contrast vary by up to this share"""
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """What the policy is and how it is trained."""
+
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    held_out: float = 0.0
+    """share of demonstrations kept to measure the loss on; 0 trains on all of them"""
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """Where the policy is, and the last losses."""
+
+    directory: Path
+    train_loss: float
+    parameters: int
+    pretrained_tensors: int
+
+
+def finetune(model: str, dataset: Path, out: Path, config: FinetuneConfig) -> FinetuneResult:
+    """Train a LeRobot policy on demonstrations.
+
+    Args:
+        model: world model directory or Hub id, or "scratch".
+        dataset: LeRobotDataset v3 directory with `action` and a camera.
+        out: LeRobot policy directory to write.
+        config: see FinetuneConfig.
+
+    Raises:
+        UserError: no actions in the dataset, actions that are not finite, or not a world model.
+    """
+    demos = Episodes(dataset)
+    check_actions(demos)
+    directory = None if model == SCRATCH else resolve(model)
+    if directory is not None:
+        shape = read_world_model(directory)
+        config = replace(config, policy=replace(config.policy, backbone=shape.backbone))
+    settings = {
+        "config": plain(config),
+        "model": fingerprint(directory) if directory else SCRATCH,
+        "dataset": str(dataset),
+        "frames": int(demos.lengths.sum()),
+    }
+    stage = open_stage(out, "policy", settings)
+    if stage.done:
+        return FinetuneResult(stage.out, **stage.card["result"])
+
+    from robowm.policy.processor_robowm import make_robowm_pre_post_processors
+
+    torch.manual_seed(config.train.seed)
+    policy = build_policy(demos, config.policy)
+    carried = carry_over(directory, policy) if directory else 0
+    pre, post = make_robowm_pre_post_processors(policy.config, dataset_stats=read_stats(demos))
+    columns = ["action", *(["observation.state"] if config.policy.use_state else [])]
+    frames = load_frames(
+        [demos], config.policy.backbone.size_px, columns, stage.work / "frames", None
+    )
+    kept_back = held_out(len(demos), config.held_out, config.train.seed) & (config.held_out > 0)
+    rows = np.flatnonzero(~kept_back[frames.episode])
+
+    def loss_of(
+        ready: torch.nn.Module, rng: np.random.Generator, share: float
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        chosen = rng.choice(rows, config.train.batch_size)
+        return ready(pre(demonstration_batch(frames, chosen, policy)))
+
+    curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
+    policy.save_pretrained(stage.work)
+    pre.save_pretrained(stage.work)
+    post.save_pretrained(stage.work)
+    drop_checkpoints(stage.work)
+    (stage.work / "frames" / "frames.npy").unlink()
+    (stage.work / "frames").rmdir()
+    last = curves["series"]["loss"][-10:]
+    result = FinetuneResult(
+        directory=stage.out,
+        train_loss=float(np.mean([value for _, value in last])),
+        parameters=sum(p.numel() for p in policy.parameters()),
+        pretrained_tensors=carried,
+    )
+    stage.finish(result={k: v for k, v in asdict(result).items() if k != "directory"})
+    return result
+
+
+def check_actions(demos: Episodes) -> None:
+    """Refuse demonstrations that a policy cannot be trained on.
+
+    Raises:
+        UserError: no `action` column, a number in it that is not finite, or no episode.
+    """
+    if "action" not in demos.features:
+        raise UserError(
+            f"{demos.root} has no actions; expected a column 'action'. It has: "
+            f"{', '.join(demos.features)}. Video without actions is for `robowm pretrain`."
+        )
+    if not len(demos):
+        raise UserError(f"{demos.root} has no episodes; expected at least one demonstration.")
+    demos.camera()
+    for name in ("action", "observation.state"):
+        for i in range(len(demos)) if name in demos.features else ():
+            wrong = ~np.isfinite(demos.column(name, i))
+            if wrong.any():
+                frame = int(np.argwhere(wrong)[0][0])
+                raise UserError(
+                    f"{demos.root}: {name} of episode {i}, frame {frame} is not finite; expected "
+                    "numbers only. Delete the episode with lerobot-edit-dataset, or mend it."
+                )
+
+
+def read_world_model(directory: Path) -> ViPRAConfig:
+    """The configuration of a world model directory."""
+    config = read_config(directory, KIND, ViPRAConfig)
+    backbone = BackboneConfig(**config.backbone)  # type: ignore[arg-type]  # a dict, from JSON
+    return replace(config, backbone=backbone)
+
+
+def build_policy(demos: Episodes, config: PolicyConfig) -> "RobowmPolicy":
+    """An untrained policy whose inputs and outputs are the dataset's."""
+    from lerobot.utils.feature_utils import dataset_to_policy_features
+
+    from robowm.policy.configuration_robowm import RobowmConfig
+    from robowm.policy.modeling_robowm import RobowmPolicy
+
+    camera = demos.camera()
+    wanted = {camera, "action", *(["observation.state"] if config.use_state else [])}
+    features = dataset_to_policy_features({k: f for k, f in demos.features.items() if k in wanted})
+    b = config.backbone
+    return RobowmPolicy(
+        RobowmConfig(
+            device="cuda" if torch.cuda.is_available() else "cpu",
+            n_obs_steps=b.context_frames,
+            input_features={k: f for k, f in features.items() if k != "action"},
+            output_features={"action": features["action"]},
+            chunk_size=config.chunk_size,
+            n_action_steps=config.n_action_steps,
+            control_hz=demos.fps,
+            flow_steps=config.flow_steps,
+            causal_actions=config.causal_actions,
+            use_state=config.use_state and "observation.state" in demos.features,
+            size_px=b.size_px,
+            grid=b.grid,
+            width=b.width,
+            depth=b.depth,
+            heads=b.heads,
+            text_buckets=b.text_buckets,
+            shift_px=config.shift_px,
+            colour_jitter=config.colour_jitter,
+        )
+    )
+
+
+def carry_over(directory: Path, policy: "RobowmPolicy") -> int:
+    """Copy the world model's backbone into the policy; returns how many tensors."""
+    world = ViPRAWorldModel(read_world_model(directory))
+    load_weights(directory, world)
+    policy.decoder.backbone.load_state_dict(world.backbone.state_dict())
+    return len(world.backbone.state_dict())
+
+
+def read_stats(demos: Episodes) -> dict[str, dict[str, torch.Tensor]]:
+    """LeRobot's statistics of state and action, as tensors."""
+    stats = json.loads((demos.root / "meta" / "stats.json").read_text())
+    return {
+        name: {key: torch.tensor(value, dtype=torch.float32) for key, value in stats[name].items()}
+        for name in ("action", "observation.state")
+        if name in stats
+    }
+
+
+def demonstration_batch(frames: Frames, rows: np.ndarray, policy: "RobowmPolicy") -> dict[str, Any]:
+    """LeRobot's training dictionary for windows that begin at `rows`, before normalisation."""
+    config = policy.config
+    start, end = frames.start[rows][:, None], frames.end[rows][:, None]
+    context = np.maximum(rows[:, None] + np.arange(1 - config.n_obs_steps, 1), start)
+    steps = rows[:, None] + np.arange(config.chunk_size)
+    batch: dict[str, Any] = {
+        config.camera: frames.pictures(context),
+        "action": torch.from_numpy(frames.columns["action"][np.minimum(steps, end - 1)]),
+        "action_is_pad": torch.from_numpy(steps >= end),
+        "task": frames.instructions(rows),
+    }
+    if config.use_state:
+        batch["observation.state"] = torch.from_numpy(frames.columns["observation.state"][context])
+    return batch

@@ -1,0 +1,109 @@
+"""The frames of whole datasets in one memory-mapped array, so training never decodes a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from robowm.episodes import Episodes
+from robowm.progress import progress
+
+
+@dataclass(frozen=True)
+class Frames:
+    """N frames of all episodes of some datasets, in order.
+
+    Attributes:
+        pixels: uint8 (N, S, S, 3), memory-mapped.
+        start, end: int64 (N,), the first row of a row's episode, and the one after its last.
+        task: int64 (N,), index into `tasks`.
+        tasks: instructions.
+        episode: int64 (N,), counted over all datasets.
+        columns: further columns, (N,) or (N, D).
+    """
+
+    pixels: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    task: np.ndarray
+    tasks: list[str]
+    episode: np.ndarray
+    columns: dict[str, np.ndarray]
+
+    def pictures(self, rows: np.ndarray) -> Tensor:
+        """float32 (*rows.shape, 3, S, S) in [0, 1]."""
+        taken = torch.from_numpy(self.pixels[rows.reshape(-1)])
+        pictures = taken.permute(0, 3, 1, 2).contiguous().float() / 255
+        return pictures.unflatten(0, rows.shape)
+
+    def instructions(self, rows: np.ndarray) -> list[str]:
+        """The instruction of each row."""
+        return [self.tasks[i] for i in self.task[rows]]
+
+
+def load_frames(
+    datasets: Sequence[Episodes],
+    size_px: int,
+    columns: Sequence[str],
+    directory: Path,
+    camera: str | None = None,
+) -> Frames:
+    """Decode every frame once into `directory`/frames.npy.
+
+    Args:
+        datasets: one or more datasets.
+        size_px: side of the square frames; others are resized.
+        columns: numeric columns to read along.
+        directory: where the array is kept while the stage runs.
+        camera: the image column, or None for each dataset's first.
+    """
+    lengths = np.concatenate([d.lengths for d in datasets])
+    ends = np.cumsum(lengths)
+    total = int(ends[-1])
+    directory.mkdir(parents=True, exist_ok=True)
+    pixels = np.lib.format.open_memmap(
+        directory / "frames.npy", mode="w+", dtype=np.uint8, shape=(total, size_px, size_px, 3)
+    )
+    taken: dict[str, list[np.ndarray]] = {name: [] for name in columns}
+    at = 0
+    with progress("frames", total) as advance:
+        for dataset in datasets:
+            key = dataset.camera(camera)
+            for i in range(len(dataset)):
+                frames = _sized(dataset.frames(i, key), size_px)
+                pixels[at : at + len(frames)] = frames
+                at += len(frames)
+                for name in columns:
+                    taken[name].append(dataset.column(name, i))
+                advance(len(frames))
+    texts = [text for d in datasets for text in d.tasks]
+    tasks = sorted(set(texts))
+    number = {text: i for i, text in enumerate(tasks)}
+    return Frames(
+        pixels=pixels,
+        start=np.repeat(ends - lengths, lengths),
+        end=np.repeat(ends, lengths),
+        task=np.repeat([number[text] for text in texts], lengths),
+        tasks=tasks,
+        episode=np.repeat(np.arange(len(lengths)), lengths),
+        columns={name: np.concatenate(parts) for name, parts in taken.items()},
+    )
+
+
+def _sized(frames: np.ndarray, size_px: int) -> np.ndarray:
+    if frames.shape[1:3] == (size_px, size_px):
+        return frames
+    size = (size_px, size_px)
+    return np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames])
+
+
+def held_out(episodes: int, share: float, seed: int) -> np.ndarray:
+    """bool (episodes,): which ones validation keeps for itself; at least one of four or more."""
+    count = max(int(episodes > 3), round(share * episodes))
+    chosen = np.zeros(episodes, bool)
+    chosen[np.random.default_rng((seed, 0x0E1D)).permutation(episodes)[:count]] = True
+    return chosen

@@ -1,0 +1,189 @@
+"""The stage `label`: from frames to one latent action per transition, written into the dataset."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from robowm.artefact import open_stage, plain, write_json
+from robowm.batch import INVALID_CODE, LatentActions
+from robowm.episodes import Episodes, add_columns
+from robowm.errors import UserError
+from robowm.latent.gallery import write_gallery
+from robowm.latent.model import LatentActionConfig, LatentActionModel
+from robowm.latent.report import Reality, reality
+from robowm.latent.transitions import TransitionStore, measure
+from robowm.nn.directory import fingerprint, load_weights, read_config, resolve, save_model
+from robowm.train.frames import held_out
+from robowm.train.loop import TrainConfig, drop_checkpoints, train
+
+KIND = "robowm_latent_action_model"
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """What the labeller is and how it is trained."""
+
+    model: LatentActionConfig = field(default_factory=LatentActionConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    compensate_camera: bool = True
+    """take the camera's motion out of flow and frames; False is the ablation"""
+    held_out: float = 0.1
+    """share of episodes that the labeller does not train on; the reality report uses them"""
+
+
+@dataclass(frozen=True)
+class LabelResult:
+    """What was written, and what the held-out transitions say of it."""
+
+    directory: Path
+    transitions: int
+    valid: int
+    reality: Reality
+
+
+def label(
+    dataset: Path, config: LabelConfig, model: str | None = None, camera: str | None = None
+) -> LabelResult:
+    """Label every transition of a dataset; nothing that was in it is overwritten.
+
+    Args:
+        dataset: LeRobotDataset v3 directory.
+        config: used to train the labeller; with `model`, only its flow settings count.
+        model: directory or Hub id of a trained labeller; None trains one on this dataset.
+        camera: image column; None takes the first.
+
+    Returns:
+        counts and the reality report; `DATASET/labels/` holds model, report and pictures.
+
+    Raises:
+        UserError: not a dataset, no transition in it, or labels made with other settings.
+    """
+    episodes = Episodes(dataset)
+    key = episodes.camera(camera)
+    source = fingerprint(resolve(model)) if model else None
+    settings = {"config": plain(config), "model": source, "camera": key}
+    stage = open_stage(Path(dataset) / "labels", "latent_action_labels", settings)
+    if stage.done:
+        facts = stage.card
+        return LabelResult(
+            stage.out, facts["transitions"], facts["valid"], Reality(**facts["reality"])
+        )
+    if not (episodes.lengths > 1).any():
+        raise UserError(f"{dataset} has no episode of two frames or more: nothing to label.")
+    network = _build(config, model, episodes, key)
+    scratch = stage.work / "transitions"
+    store = measure(episodes, key, scratch, config.compensate_camera)
+    kept_back = held_out(len(episodes), config.held_out, config.train.seed)[store.episode]
+    if model is None:
+        _train(network, store, kept_back, config, stage.work)
+    network.eval()
+    save_model(stage.work / "model", network, KIND, network.config)
+    labels = encode_all(network, store)
+    judged = reality(network, store, np.flatnonzero(kept_back & store.valid), labels)
+    write_gallery(stage.work, network, store, labels, np.flatnonzero(kept_back))
+    provenance = {
+        "labeller": KIND,
+        "sha256": fingerprint(stage.work / "model"),
+        "codes": network.config.codes,
+        "tokens": network.config.tokens,
+        "fps": episodes.fps,
+        "compensate_camera": config.compensate_camera,
+    }
+    _write(episodes, store, labels, network.config, provenance)
+    write_json(stage.work / "report.json", {"provenance": provenance, "reality": judged})
+    drop_checkpoints(stage.work)
+    for path in [*scratch.iterdir()]:
+        path.unlink()
+    scratch.rmdir()
+    valid = int(labels.valid.sum())
+    stage.finish(transitions=len(store), valid=valid, reality=plain(judged), provenance=provenance)
+    return LabelResult(stage.out, len(store), valid, judged)
+
+
+def _build(
+    config: LabelConfig, model: str | None, episodes: Episodes, camera: str
+) -> LatentActionModel:
+    directory = resolve(model) if model else None
+    shape = read_config(directory, KIND, LatentActionConfig) if directory else config.model
+    height, width = episodes.features[camera]["shape"][:2]
+    if (height, width) != (shape.size_px, shape.size_px):
+        raise UserError(
+            f"{episodes.root} has frames of {width}x{height} pixels; the labeller expects "
+            f"{shape.size_px}x{shape.size_px}. Ingest with --size-px {shape.size_px}, or set "
+            "--config.model.size-px."
+        )
+    torch.manual_seed(config.train.seed)
+    network = LatentActionModel(shape)
+    if directory:
+        load_weights(directory, network)
+    return network
+
+
+def _train(
+    network: LatentActionModel,
+    store: TransitionStore,
+    kept_back: np.ndarray,
+    config: LabelConfig,
+    work: Path,
+) -> None:
+    rows = np.flatnonzero(store.valid & ~kept_back)
+    if not len(rows):
+        raise UserError("optical flow failed on every transition: nothing to train on.")
+
+    def loss_of(
+        model: torch.nn.Module, rng: np.random.Generator, share: float
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        chosen = rng.choice(rows, min(config.train.batch_size, len(rows)))
+        return model(store.batch(chosen), share)
+
+    def after_step(step: int) -> None:
+        # ViPRA's schedule, scaled: often at first, and never in the last half
+        if step % 20 == 0 and step <= config.train.steps // 2:
+            network.quantiser.replace_dead()
+
+    train(network, loss_of, config.train, work, "latent actions", after_step)
+
+
+@torch.no_grad()
+def encode_all(network: LatentActionModel, store: TransitionStore) -> LatentActions:
+    """Latent actions of all N transitions, in the store's order."""
+    parts = np.array_split(np.arange(len(store)), max(1, len(store) // 256))
+    encoded = [network.encode(store.batch(part)) for part in parts]
+    vectors = torch.cat([v for v, _ in encoded]).flatten(1).numpy().astype(np.float32)
+    codes = torch.cat([c for _, c in encoded]).numpy().astype(np.int64)
+    codes[~store.valid], vectors[~store.valid] = INVALID_CODE, 0
+    return LatentActions(codes=codes, vectors=vectors, valid=np.array(store.valid))
+
+
+def _write(
+    episodes: Episodes,
+    store: TransitionStore,
+    labels: LatentActions,
+    shape: LatentActionConfig,
+    provenance: dict[str, object],
+) -> None:
+    rows = int(episodes.lengths.sum())
+    vectors = np.zeros((rows, labels.vectors.shape[1]), np.float32)
+    codes = np.full((rows, shape.tokens), INVALID_CODE, np.int64)
+    valid = np.zeros(rows, bool)
+    vectors[store.rows], codes[store.rows] = labels.vectors, labels.codes
+    valid[store.rows] = labels.valid
+
+    def feature(dtype: str, width: int) -> dict[str, object]:
+        return {"dtype": dtype, "shape": (width,), "names": None, "info": provenance}
+
+    add_columns(
+        episodes.root,
+        {
+            "latent_action": vectors,
+            "latent_action_index": codes,
+            "latent_action_valid": valid,
+        },
+        {
+            "latent_action": feature("float32", vectors.shape[1]),
+            "latent_action_index": feature("int64", shape.tokens),
+            "latent_action_valid": feature("bool", 1),
+        },
+    )

@@ -1,0 +1,224 @@
+"""The stage `pretrain`: a world model from frames and latent actions together."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from robowm.artefact import open_stage, plain, write_json
+from robowm.batch import INVALID_CODE, Batch
+from robowm.episodes import LABEL_COLUMNS, Episodes
+from robowm.errors import UserError
+from robowm.nn.directory import save_model
+from robowm.train.frames import Frames, held_out, load_frames
+from robowm.train.loop import TrainConfig, drop_checkpoints, train
+from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
+
+KIND = "robowm_vipra"
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """What the world model is and how it is trained."""
+
+    model: ViPRAConfig = field(default_factory=ViPRAConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    held_out: float = 0.1
+    """share of episodes kept for validation"""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Held-out figures of a world model, and what trivial answers score.
+
+    Attributes:
+        future_l1: mean absolute error of the frame H ahead on pixels that changed, 0 to 1.
+        still_l1: the same for showing the present frame again.
+        code_accuracy: share of latent codes guessed right, given the earlier ones.
+        code_chance: the share the commonest code has at each token.
+        windows: how many windows were judged.
+    """
+
+    future_l1: float
+    still_l1: float
+    code_accuracy: float
+    code_chance: float
+    windows: int
+
+
+def pretrain(datasets: Sequence[Path], out: Path, config: PretrainConfig) -> Validation:
+    """Train a world model on labelled datasets.
+
+    Args:
+        datasets: LeRobotDataset v3 directories that `label` has been through, by one labeller.
+        out: model directory to write: `config.json`, `model.safetensors`, curves, pictures.
+        config: see PretrainConfig; tokens and codes are taken from the labels.
+
+    Raises:
+        UserError: a dataset is missing, unlabelled, or labelled by another labeller.
+    """
+    if not datasets:
+        raise UserError("no dataset was named; expected one or more labelled datasets.")
+    opened = [Episodes(path) for path in datasets]
+    provenance = one_labeller(opened)
+    shape = replace(config.model, tokens=provenance["tokens"], codes=provenance["codes"])
+    config = replace(config, model=shape)
+    settings = {
+        "config": plain(config),
+        "datasets": [str(d) for d in datasets],
+        "labeller": provenance["sha256"],
+        "frames": [int(e.lengths.sum()) for e in opened],
+    }
+    stage = open_stage(out, "world_model", settings)
+    if stage.done:
+        return Validation(**stage.card["validation"])
+    frames = load_frames(opened, shape.backbone.size_px, LABEL_COLUMNS[1:], stage.work / "frames")
+    kept_back = held_out(int(frames.episode[-1]) + 1, config.held_out, config.train.seed)
+    rows, judged = windows(frames, kept_back)
+    torch.manual_seed(config.train.seed)
+    model = ViPRAWorldModel(shape)
+
+    def loss_of(
+        ready: torch.nn.Module, rng: np.random.Generator, share: float
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        chosen = rng.choice(rows, min(config.train.batch_size, len(rows)))
+        return ready(window_batch(frames, chosen, shape))
+
+    train(model, loss_of, config.train, stage.work, "world model")
+    validation = validate(model, frames, judged)
+    write_gallery(stage.work, model, frames, judged)
+    save_model(stage.work, model, KIND, shape)
+    drop_checkpoints(stage.work)
+    (stage.work / "frames" / "frames.npy").unlink()
+    (stage.work / "frames").rmdir()
+    stage.finish(validation=asdict(validation), labeller=provenance)
+    return validation
+
+
+def one_labeller(datasets: Sequence[Episodes]) -> dict[str, Any]:
+    """The provenance that all datasets' labels share.
+
+    Raises:
+        UserError: labels are missing, or come from different labellers: their codes would mean
+            different things.
+    """
+    found: dict[str, Any] | None = None
+    for dataset in datasets:
+        feature = dataset.features.get("latent_action")
+        if feature is None or "sha256" not in (feature.get("info") or {}):
+            raise UserError(
+                f"{dataset.root} has no latent actions; expected the columns that "
+                f"`robowm label {dataset.root}` writes."
+            )
+        if found is not None and feature["info"]["sha256"] != found["sha256"]:
+            raise UserError(
+                f"{dataset.root} was labelled by another model than {datasets[0].root}; expected "
+                "one labeller for all: pass the first one's labels/model to label --model."
+            )
+        found = found or feature["info"]
+    assert found is not None
+    return found
+
+
+def windows(frames: Frames, kept_back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that a window may begin at, for training and for validation.
+
+    Raises:
+        UserError: there is no valid latent action to train on.
+    """
+    usable = frames.columns["latent_action_valid"].astype(bool)
+    mine = kept_back[frames.episode]
+    rows, judged = np.flatnonzero(usable & ~mine), np.flatnonzero(usable & mine)
+    if not len(rows):
+        raise UserError("no valid latent action in the training episodes: nothing to train on.")
+    return rows, judged if len(judged) else rows[:0]
+
+
+def window_batch(frames: Frames, rows: np.ndarray, shape: ViPRAConfig) -> Batch:
+    """Windows around `rows`: context frames up to each row, codes and frame after it.
+
+    What lies past an episode's end is invalid: codes -1, `future_valid` False.
+    """
+    start, end = frames.start[rows], frames.end[rows]
+    context = rows[:, None] + np.arange(1 - shape.backbone.context_frames, 1)
+    context = np.maximum(context, start[:, None])
+    steps = rows[:, None] + np.arange(shape.horizon)
+    inside = steps < end[:, None]
+    codes = frames.columns["latent_action_index"][np.minimum(steps, end[:, None] - 1)]
+    codes = np.where(inside[..., None], codes, INVALID_CODE)
+    future = rows + shape.horizon
+    return Batch(
+        frames=frames.pictures(context),
+        task=frames.instructions(rows),
+        future=frames.pictures(np.minimum(future, end - 1)),
+        future_valid=torch.from_numpy(future < end),
+        codes=torch.from_numpy(codes),
+    )
+
+
+@torch.no_grad()
+def validate(model: ViPRAWorldModel, frames: Frames, rows: np.ndarray) -> Validation:
+    """Judge a world model on at most 256 held-out windows, drawn with a fixed seed."""
+    rows = np.sort(np.random.default_rng(0).permutation(rows)[:256])
+    if not len(rows):
+        return Validation(0.0, 0.0, 0.0, 0.0, 0)
+    batch = window_batch(frames, rows, model.config)
+    assert batch.future is not None and batch.codes is not None and batch.future_valid is not None
+    drawn, logits = model._teacher_forced(batch)
+    now = batch.frames[:, -1]
+    changed = (batch.future - now).abs().amax(1, keepdim=True) > 0.1
+    changed &= batch.future_valid[:, None, None, None]
+    count = changed.sum().clamp_min(1)
+
+    def l1(picture: torch.Tensor) -> float:
+        gap = (picture - batch.future).abs().mean(1, keepdim=True)  # type: ignore[operator]
+        return float((gap * changed).sum() / count)
+
+    codes = batch.codes.flatten(1)
+    known = codes >= 0
+    right = (logits.argmax(-1) == codes) & known
+    tokens = batch.codes.flatten(0, 1)
+    tokens = tokens[(tokens >= 0).all(-1)]
+    commonest = [(t == t.mode().values).double().mean() for t in tokens.T]
+    return Validation(
+        future_l1=l1(drawn),
+        still_l1=l1(now),
+        code_accuracy=float(right.sum() / known.sum().clamp_min(1)),
+        code_chance=float(sum(commonest) / max(len(commonest), 1)),
+        windows=len(rows),
+    )
+
+
+@torch.no_grad()
+def write_gallery(
+    directory: Path, model: ViPRAWorldModel, frames: Frames, rows: np.ndarray
+) -> None:
+    """Present, predicted and true frames of up to eight held-out windows, one above the other."""
+    items = []
+    if len(rows):
+        rows = rows[frames.end[rows] - rows > model.config.horizon]
+        rows = np.sort(np.random.default_rng(1).permutation(rows)[:8])
+    if len(rows):
+        batch = window_batch(frames, rows, model.config)
+        assert batch.future is not None
+        predicted, _ = model.predict(batch)
+        lines = [batch.frames[:, -1], predicted.clamp(0, 1), batch.future]
+        sheet = np.concatenate([_line(pictures) for pictures in lines])
+        cv2.imwrite(str(directory / "futures.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        items.append({"file": "futures.png", "caption": "eight moments of held-out episodes"})
+    caption = (
+        f"Top: the present. Middle: what the world model expects {model.config.horizon} steps "
+        "later. Bottom: what came."
+    )
+    gallery = {"title": "Imagined against true frames", "caption": caption, "items": items}
+    write_json(directory / "gallery.json", gallery)
+
+
+def _line(pictures: torch.Tensor) -> np.ndarray:
+    frames = (pictures * 255).byte().permute(0, 2, 3, 1).numpy()
+    line = np.concatenate(list(frames), axis=1)
+    return cv2.resize(line, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)

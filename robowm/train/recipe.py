@@ -1,0 +1,20 @@
+"""A named configuration of the whole method: what each training stage is run with."""
+
+from dataclasses import dataclass, field
+
+from robowm.train.finetune import FinetuneConfig
+from robowm.train.label import LabelConfig
+from robowm.train.pretrain import PretrainConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Configurations of `label`, `pretrain` and `finetune` that fit together."""
+
+    label: LabelConfig = field(default_factory=LabelConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    size_px: int = 64
+    """side of the frames that `ingest` and `record` should write, pixels"""
+    fps: int = 10
+    """rate of the frames, a second"""

@@ -1,0 +1,46 @@
+"""The choices of `robowm ingest`, once, with their units."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from robowm.errors import UserError
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """How clips become frames, and what is dropped."""
+
+    size_px: int = 64
+    """side of the stored square pictures, pixels"""
+    fps: int = 10
+    """stored frames a second of source time"""
+    fit: Literal["crop", "pad"] = "crop"
+    """crop: the largest centred square; pad: the whole picture between black bars"""
+    min_frames: int = 5
+    """a shot with fewer stored frames is too_short"""
+    max_shot_s: float = 60.0
+    """a longer shot is stored in pieces of this many seconds, a manifest row each"""
+    max_gap_s: float = 1.0
+    """a shot ends where no new picture comes for more seconds than this"""
+    min_rate: float = 0.4
+    """a shot with fewer true pictures than this share of fps is slow_rate"""
+    min_moved: float = 0.005
+    """a shot in which a smaller share of the picture ever changes is static"""
+    min_brightness: int = 24
+    """a shot whose brightest 5 % of pixels stay below this level (0 to 255) is black"""
+    max_white: float = 0.55
+    """a shot with a larger share of white pixels is a diagram"""
+    max_aspect: float = 2.2
+    """a shot wider than this many heights (or the reverse), bars removed, is panels"""
+    min_seam: float = 0.93
+    """panels: straight edges that cover this share of both the height and the width"""
+
+    def check(self) -> None:
+        """Raise UserError for a value that cannot work."""
+        at_least = {"size_px": 8, "fps": 1, "min_frames": 2, "max_shot_s": 1.0, "max_gap_s": 0.01}
+        for name, least in at_least.items():
+            value = getattr(self, name)
+            if not value >= least:
+                raise UserError(f"{name} is {value}; expected {least} or more.")
+        if self.fit not in ("crop", "pad"):
+            raise UserError(f"fit is {self.fit!r}; expected 'crop' or 'pad'.")

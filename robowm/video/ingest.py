@@ -1,0 +1,205 @@
+"""Clips in, a dataset out: looks at every file, decides, stores what is usable.
+
+Each clip is decoded twice, both times small: once to find its shots and judge them, once to cut
+the kept ones to size. A clip that is done is cached in the stage's work directory, so a killed run
+goes on with the next one; the dataset is assembled from that cache at the end.
+"""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robowm.artefact import open_stage, write_json
+from robowm.errors import UserError
+from robowm.progress import progress
+from robowm.video.assemble import MANIFEST, assemble, write_manifest
+from robowm.video.config import IngestConfig
+from robowm.video.decode import UnusableClip, find_clips
+from robowm.video.judge import reason_for
+from robowm.video.sample import pick, take
+from robowm.video.shots import survey
+from robowm.video.workers import run_jobs
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """What an ingest did.
+
+    Attributes:
+        out: the dataset's directory.
+        manifest: its parquet file, a row per shot.
+        clips: files looked at; `others` were passed over as no video files.
+        shots: number of rows by reason; "ok" is what was kept.
+        frames: stored frames.
+        seconds: of source time that they span.
+    """
+
+    out: Path
+    manifest: Path
+    clips: int
+    others: int
+    frames: int
+    seconds: float
+    shots: dict[str, int] = field(default_factory=dict)
+
+
+def ingest(
+    sources: list[Path], out: Path, config: IngestConfig | None = None, workers: int = 1
+) -> IngestSummary:
+    """Package video files and folders of them as a LeRobotDataset v3 without actions.
+
+    Columns are `observation.images.main`, uint8 (size_px, size_px, 3), and `capture_time_s`, the
+    source's own clock. `manifest.parquet` beside it has a row for every shot of every clip.
+    The same call goes on where a killed one stopped. If nothing at all is usable there is no
+    dataset; the manifest is then `OUT.manifest.parquet`, so that the reasons can be read.
+
+    Args:
+        sources: files or folders; folders are searched to the bottom.
+        out: directory to create.
+        workers: processes that decode; with more than one, a script that calls this needs the
+            usual `if __name__ == "__main__":`.
+
+    Raises:
+        UserError: no clips, nothing usable in them, or `out` is taken or cannot be written.
+    """
+    config = config or IngestConfig()
+    config.check()
+    clips, others = find_clips([Path(source) for source in sources])
+    keys = {name: _key(name, path) for name, path in clips.items()}
+    inventory = hashlib.sha256("".join(keys.values()).encode()).hexdigest()
+    settings = {"sources": [str(s) for s in sources], "config": asdict(config)}
+    stage = open_stage(out, "ingest", settings)
+    trash = stage.out.with_name(f".{stage.out.name}.cache")
+    shutil.rmtree(trash, ignore_errors=True)
+    if stage.done:
+        if stage.card["clips_sha256"] != inventory:
+            raise UserError(
+                f"--out {out} was made from the same sources when they held other files; "
+                "expected a new or empty directory. Name another one, or delete this one first."
+            )
+        return IngestSummary(out=stage.out, manifest=stage.out / MANIFEST, **stage.card["summary"])
+    cache = stage.work / "clips"
+    cache.mkdir(exist_ok=True)
+    _decide_all(clips, keys, cache, config, workers)
+    rows = [
+        {"source": name, **row}
+        for name in clips
+        for row in json.loads((cache / keys[name] / "rows.json").read_text())
+    ]
+    kept = [row for row in rows if row["kept"]]
+    summary = {
+        "clips": len(clips),
+        "others": others,
+        "frames": sum(row["frames"] for row in kept),
+        "seconds": round(sum(row["end_s"] - row["start_s"] for row in kept), 3),
+        "shots": dict(Counter(row["reason"] for row in rows).most_common()),
+    }
+    if not kept:
+        manifest = stage.out.with_name(f"{stage.out.name}.{MANIFEST}")
+        write_manifest(manifest, rows)
+        shutil.rmtree(stage.work)
+        why = ", ".join(f"{n} {reason}" for reason, n in summary["shots"].items())
+        raise UserError(
+            f"none of {len(clips)} clips is usable ({why}); expected one usable shot or more. "
+            f"What is wrong with each: {manifest}"
+        )
+    assemble(stage.work, cache, rows, config)
+    cache.rename(trash)
+    stage.finish(clips_sha256=inventory, summary=summary)
+    shutil.rmtree(trash, ignore_errors=True)
+    return IngestSummary(out=stage.out, manifest=stage.out / MANIFEST, **summary)
+
+
+def decide(path: Path, config: IngestConfig) -> tuple[list[Row], list[dict[str, np.ndarray]]]:
+    """One clip's manifest rows (without `source`), and the arrays of its kept shots in order."""
+    try:
+        seen = survey(path, config)
+    except UnusableClip as unusable:
+        return [_row(reason=unusable.reason, note=unusable.note)], []
+    rows, picks = [], []
+    for shot in seen.shots:
+        indices = pick(seen.times_s, shot.start_s, shot.end_s, config.fps)
+        rate_hz = len(indices) / (shot.end_s - shot.start_s)
+        reason = reason_for(shot.look, len(indices), rate_hz, config)
+        scores = {k: round(v, 4) for k, v in asdict(shot.look).items() if k != "box"}
+        rows.append(
+            _row(
+                start_s=shot.start_s,
+                end_s=shot.end_s,
+                kept=reason == "ok",
+                reason=reason,
+                note=seen.note,
+                frames=len(indices) if reason == "ok" else 0,
+                rate_hz=round(rate_hz, 3),
+                width_px=seen.width_px,
+                height_px=seen.height_px,
+                first_frame=shot.first,
+                **scores,
+            )
+        )
+        if reason == "ok":
+            picks.append((shot, indices))
+    taken = take(path, seen.times_s, picks, config) if picks else []
+    arrays = [
+        {"frames": frames, "capture_time_s": seen.times_s[indices]}
+        for frames, (_, indices) in zip(taken, picks, strict=True)
+    ]
+    return rows, arrays
+
+
+def _decide_all(
+    clips: dict[str, Path], keys: dict[str, str], cache: Path, config: IngestConfig, workers: int
+) -> None:
+    """Fill the cache with the clips that are not in it yet."""
+    jobs = [
+        (path, cache / keys[name], config)
+        for name, path in clips.items()
+        if not (cache / keys[name]).is_dir()
+    ]
+    if not jobs:
+        return
+    with progress("looking at clips", total=len(clips), done=len(clips) - len(jobs)) as advance:
+        for _, folder, _ in run_jobs(_decide_one, jobs, min(workers, len(jobs)), advance):
+            _store(folder, [_row(reason="failed", note="its decoding process died")], [])
+
+
+def _decide_one(path: Path, folder: Path, config: IngestConfig) -> None:
+    try:
+        rows, arrays = decide(path, config)
+    except Exception as error:  # one odd file must not stop ten thousand others
+        rows, arrays = [_row(reason="failed", note=f"{type(error).__name__}: {error}")], []
+    _store(folder, rows, arrays)
+
+
+def _store(folder: Path, rows: list[Row], arrays: list[dict[str, np.ndarray]]) -> None:
+    """Cache a clip's outcome: a folder that is whole or absent."""
+    building = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir()
+    kept = (row for row in rows if row["kept"])
+    for n, (row, columns) in enumerate(zip(kept, arrays, strict=True)):
+        np.savez_compressed(building / f"{n}.npz", allow_pickle=False, **columns)
+        row["cached"] = f"{folder.name}/{n}.npz"
+    write_json(building / "rows.json", rows)
+    building.rename(folder)
+
+
+def _row(**values: Any) -> Row:
+    """A manifest row in the making; what a clip that cannot be opened has is the default."""
+    row = {"start_s": 0.0, "end_s": 0.0, "kept": False, "frames": 0, "note": ""}
+    return row | values
+
+
+def _key(name: str, path: Path) -> str:
+    """The cache's name for a clip: another one when the file changes."""
+    state = path.stat()
+    text = f"{name}\n{state.st_size}\n{state.st_mtime_ns}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]

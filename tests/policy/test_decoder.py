@@ -1,0 +1,89 @@
+"""Flow matching and the action decoder: published formulas, caching, learning."""
+
+import pytest
+import torch
+
+from robowm.policy.decoder import ActionDecoder, DecoderConfig
+from robowm.policy.flow_matching import draw_times, integrate, interpolate
+from robowm.world.backbone import BackboneConfig
+
+CONFIG = DecoderConfig(
+    backbone=BackboneConfig(size_px=16, grid=2, width=32, depth=2, heads=2),
+    state_dim=3,
+    action_dim=2,
+    horizon=4,
+)
+
+
+def test_times_have_the_published_distribution() -> None:
+    torch.manual_seed(0)
+    t = draw_times(200_000, torch.device("cpu"))
+    assert t.min() >= 0 and t.max() <= 0.999
+    wanted = torch.distributions.Beta(1.5, 1.0)
+    assert (1 - t / 0.999).mean() == pytest.approx(wanted.mean.item(), abs=0.005)
+    assert (1 - t / 0.999).var() == pytest.approx(wanted.variance.item(), abs=0.005)
+
+
+def test_the_path_ends_where_it_should() -> None:
+    actions, noise = torch.randn(5, 4, 2), torch.randn(5, 4, 2)
+    start, velocity = interpolate(actions, noise, torch.zeros(5))
+    torch.testing.assert_close(start, noise)
+    end, _ = interpolate(actions, noise, torch.ones(5))
+    torch.testing.assert_close(end, actions + 1e-3 * noise)
+    torch.testing.assert_close(velocity, actions - 0.999 * noise)
+
+
+def test_integration_of_the_true_velocity_recovers_the_actions() -> None:
+    actions, noise = torch.randn(5, 4, 2), torch.randn(5, 4, 2)
+    reached = integrate(lambda x, t: actions - 0.999 * noise, noise, steps=10)
+    torch.testing.assert_close(reached, actions + 1e-3 * noise, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_sampling_with_the_cache_is_the_trained_velocity(causal: bool) -> None:
+    torch.manual_seed(0)
+    config = DecoderConfig(**{**CONFIG.__dict__, "causal_actions": causal, "flow_steps": 1})
+    net = ActionDecoder(config).eval()
+    torch.nn.init.normal_(net.action_out.weight)
+    frames, state = torch.rand(2, 2, 3, 16, 16), torch.randn(2, 3)
+    noise, task = torch.randn(2, 4, 2), ["a", "b"]
+    sampled = net.sample(frames, task, state, noise)
+    tokens = torch.cat(
+        [net._prefix(frames, task, state), net._action_tokens(noise, torch.zeros(2))], 1
+    )
+    whole, _ = net.backbone.trunk(tokens, net.mask)
+    wanted = noise + net.action_out(whole[:, -4:])
+    torch.testing.assert_close(sampled, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_padding_does_not_count() -> None:
+    torch.manual_seed(0)
+    net = ActionDecoder(CONFIG)
+    frames, state, actions = torch.rand(2, 2, 3, 16, 16), torch.randn(2, 3), torch.randn(2, 4, 2)
+    valid = torch.tensor([[True, True, False, False]] * 2)
+
+    def loss(a: torch.Tensor) -> float:
+        torch.manual_seed(1)
+        return net.loss(frames, ["", ""], state, a, valid).item()
+
+    changed = actions.clone()
+    changed[:, 2:] = 99  # causal or not, a padded token must not move the others' targets
+    net.action_in.weight.data.zero_()
+    assert loss(actions) == pytest.approx(loss(changed))
+
+
+def test_it_learns_which_way_the_state_says() -> None:
+    torch.manual_seed(0)
+    net = ActionDecoder(CONFIG)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    frames, valid = torch.zeros(32, 2, 3, 16, 16), torch.ones(32, 4, dtype=torch.bool)
+    for _ in range(150):
+        side = torch.randint(0, 2, (32, 1)).float() * 2 - 1
+        state = side.expand(-1, 3)
+        loss = net.loss(frames, [""] * 32, state, side[:, None].expand(-1, 4, 2), valid)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    side = torch.tensor([[1.0], [-1.0]])
+    asked = net.sample(frames[:2], ["", ""], side.expand(-1, 3), torch.randn(2, 4, 2))
+    assert torch.equal(asked.sign(), side[:, None].expand(-1, 4, 2))

@@ -1,0 +1,170 @@
+"""label, pretrain and finetune on moving squares: they learn, they write what stock lerobot reads."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+from robowm import recipes
+from robowm.batch import Observation
+from robowm.episodes import Episodes
+from robowm.errors import UserError
+from robowm.policy.lerobot_controller import load_controller
+from robowm.train.finetune import finetune
+from robowm.train.frames import held_out
+from robowm.train.label import label
+from robowm.train.pretrain import pretrain
+from robowm.train.recipe import Recipe
+
+TINY: Recipe = recipes.load("policies/vipra").tiny()
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> Path:
+    root = make_dataset(tmp_path_factory.mktemp("video") / "ds", episodes=12, length=12)
+    config = replace(TINY.label, train=replace(TINY.label.train, steps=250, batch_size=32))
+    label(root, config)
+    return root
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("demos") / "ds", actions=True)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, video: Path) -> Path:
+    out = tmp_path_factory.mktemp("world") / "model"
+    pretrain([video], out, TINY.pretrain)
+    return out
+
+
+def test_labels_say_what_moved(video: Path) -> None:
+    report = json.loads((video / "labels" / "report.json").read_text())["reality"]
+    assert report["flow_cosine"] > report["flow_cosine_other"] + 0.2
+    assert report["perplexity"] > 2
+
+
+def test_labels_are_columns_that_lerobot_reads(video: Path) -> None:
+    stock = LeRobotDataset("local/ds", root=video, video_backend="pyav")
+    assert stock[0]["latent_action"].shape == (4 * 8,)
+    episodes = Episodes(video)
+    for i in range(len(episodes)):
+        valid = episodes.column("latent_action_valid", i)
+        codes = episodes.column("latent_action_index", i)
+        assert not valid[-1] and (codes[~valid] == -1).all()
+        assert valid[:-1].any() and (codes[valid] >= 0).all()
+    info = episodes.features["latent_action"]["info"]
+    assert info["sha256"] and info["fps"] == 10
+
+
+def test_labelling_again_changes_nothing(video: Path) -> None:
+    before = Episodes(video).column("latent_action", 0)
+    config = replace(TINY.label, train=replace(TINY.label.train, steps=250, batch_size=32))
+    assert label(video, config).valid > 0
+    np.testing.assert_array_equal(Episodes(video).column("latent_action", 0), before)
+    with pytest.raises(UserError, match="already holds a latent_action_labels made with other"):
+        label(video, TINY.label)
+
+
+def test_a_trained_labeller_labels_other_data_alike(
+    video: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    other = make_dataset(tmp_path / "other", episodes=12, length=12)
+    label(other, TINY.label, model=str(video / "labels" / "model"))
+    for i in range(3):
+        np.testing.assert_array_equal(
+            Episodes(other).column("latent_action_index", i),
+            Episodes(video).column("latent_action_index", i),
+        )
+    pretrain([video, other], tmp_path / "world", TINY.pretrain)
+    assert (tmp_path / "world" / "model.safetensors").is_file()
+
+
+def test_labels_of_two_labellers_are_not_mixed(
+    video: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    other = make_dataset(tmp_path / "other")
+    label(other, TINY.label)
+    with pytest.raises(UserError, match="labelled by another model"):
+        pretrain([video, other], tmp_path / "world", TINY.pretrain)
+    assert not (tmp_path / "world").exists()
+
+
+def test_a_world_model_is_a_plain_directory(world: Path) -> None:
+    names = {p.name for p in world.iterdir()}
+    assert {"config.json", "model.safetensors", "curves.json", "gallery.json"} <= names
+    assert not any("checkpoint" in name or name == "frames" for name in names)
+
+
+@pytest.mark.parametrize("source", ["scratch", "world"])
+def test_a_policy_comes_out_that_acts(
+    source: str, request: pytest.FixtureRequest, demos: Path, tmp_path: Path
+) -> None:
+    model = "scratch" if source == "scratch" else str(request.getfixturevalue("world"))
+    result = finetune(model, demos, tmp_path / "policy", TINY.finetune)
+    assert (result.pretrained_tensors > 0) == (source == "world")
+    controller = load_controller(tmp_path / "policy")
+    assert controller.action_dim == 2
+    observation = Observation(np.full((48, 48, 3), 90, np.uint8), np.zeros(2, np.float32))
+
+    def act(slots: list[int]) -> np.ndarray:
+        for slot in slots:
+            controller.reset(slot, seed=slot)
+        return np.stack([controller.act(slots, [observation] * len(slots)) for _ in range(5)])
+
+    together, alone = act([3, 4]), act([4])
+    assert np.isfinite(together).all() and together.shape == (5, 2, 2)
+    np.testing.assert_allclose(together[:, 1], alone[:, 0], atol=1e-4)
+
+
+def test_pretrained_weights_are_where_the_policy_starts(world: Path, demos: Path) -> None:
+    from robowm.train.finetune import build_policy, carry_over, read_world_model
+    from robowm.train.pretrain import KIND  # noqa: F401
+
+    shape = read_world_model(world).backbone
+    policy = build_policy(Episodes(demos), replace(TINY.finetune.policy, backbone=shape))
+    before = policy.decoder.backbone.where.clone()
+    assert carry_over(world, policy) == len(policy.decoder.backbone.state_dict())
+    assert not np.allclose(before.detach(), policy.decoder.backbone.where.detach())
+
+
+def test_demonstrations_without_actions_are_refused(video: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no actions; expected a column 'action'"):
+        finetune("scratch", video, tmp_path / "p", TINY.finetune)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_actions_that_are_not_finite_are_refused(
+    tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    root = make_dataset(tmp_path / "bad", actions=True, bad_action=True)
+    with pytest.raises(UserError, match="action of episode 4, frame 3 is not finite"):
+        finetune("scratch", root, tmp_path / "p", TINY.finetune)
+    assert [p.name for p in tmp_path.iterdir()] == ["bad"]
+
+
+def test_unlabelled_video_is_refused(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+    root = make_dataset(tmp_path / "raw", episodes=1)
+    with pytest.raises(UserError, match="has no latent actions; expected the columns that `robowm"):
+        pretrain([root], tmp_path / "world", TINY.pretrain)
+    with pytest.raises(UserError, match="32x32 pixels; the labeller expects 64x64"):
+        label(root, recipes.load("policies/vipra").small().label)
+
+
+def test_something_else_is_not_a_world_model(demos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is not a model: no readable config\.json"):
+        finetune(str(demos), demos, tmp_path / "p", TINY.finetune)
+    with pytest.raises(UserError, match="no directory ./nowhere"):
+        finetune("./nowhere", demos, tmp_path / "p", TINY.finetune)
+
+
+def test_held_out_episodes_are_few_and_fixed() -> None:
+    chosen = held_out(100, 0.1, seed=3)
+    assert chosen.sum() == 10
+    np.testing.assert_array_equal(chosen, held_out(100, 0.1, seed=3))
+    assert held_out(3, 0.1, seed=0).sum() == 0 and held_out(4, 0.1, seed=0).sum() == 1
