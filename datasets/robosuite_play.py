@@ -9,7 +9,7 @@ from robowm.sim.robosuite_env import CONTROL_HZ, ROBOTS, RobosuiteEnv
 
 SPEC = VideoSpec(
     make_env=RobosuiteEnv,
-    tasks=("Lift", "Stack"),
+    tasks=("Stack", "Lift"),
     robots=ROBOTS,
     fps=CONTROL_HZ,
     size_px=96,

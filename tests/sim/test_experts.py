@@ -37,9 +37,9 @@ def test_panda_lifts_through_noise() -> None:
 
 def test_panda_stacks() -> None:
     env = RobosuiteEnv(task="Stack", size_px=16)
-    results = [solve(env, seed) for seed in (DEMONSTRATION[0], DEMONSTRATION[6])]
+    success, steps = solve(env, DEMONSTRATION[6])  # the cubes touch
     env.close()
-    assert all(success for success, _ in results)
+    assert success and steps < 60
 
 
 @pytest.mark.parametrize("robot", [robot for robot in ROBOTS if robot != "Panda"])

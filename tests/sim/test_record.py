@@ -12,7 +12,7 @@ from robowm import recipes
 from robowm.artefact import open_stage, read_card
 from robowm.episodes import Episodes
 from robowm.errors import UserError
-from robowm.sim import record as recording
+from robowm.sim.perform import demonstrate
 from robowm.sim.record import CAMERA, RecordConfig, VideoSpec, record, record_video
 from robowm.sim.robosuite_env import RobosuiteEnv
 from robowm.sim.suite import Task
@@ -76,7 +76,7 @@ def test_a_killed_recording_keeps_its_whole_episodes(
     shards = stage.work / "shards"
     shards.mkdir()
     make_env = partial(lift.make_env, robot="Panda", size_px=32)
-    recording._demonstrate(make_env, shards, CONFIG.action_noise, [1_000_000])
+    demonstrate(make_env, shards, CONFIG.action_noise, [1_000_000])
     (shards / "1000001.tmp.npz").write_bytes(b"cut short")
     (stage.work / "meta").mkdir()  # as if it was killed while the dataset was put together
     record(lift, out, CONFIG, workers=1)
