@@ -9,10 +9,10 @@ from robowm.sim.robosuite_env import CONTROL_HZ, ROBOTS, RobosuiteEnv
 
 SPEC = VideoSpec(
     make_env=RobosuiteEnv,
-    tasks=("Lift", "Stack"),
+    tasks=("Stack", "Lift"),
     robots=ROBOTS,
     fps=CONTROL_HZ,
-    size_px=128,
+    size_px=96,
     camera_jitter=1.0,
     action_noise=0.2,
 )

@@ -66,11 +66,11 @@ class StackExpert:
                 self._phase = "carry"
             return move(now, np.array([*self._grasp.picked_at_m[:2], over[2]]), CLOSE)
         if self._phase == "carry":
-            if np.linalg.norm(offset[:2]) < 0.008 and np.linalg.norm(speed_m) < 0.006:
+            if np.linalg.norm(offset[:2]) < 0.012 and np.linalg.norm(speed_m) < 0.012:
                 self._phase = "lower"
             return move(now, over, CLOSE)
         if self._phase == "lower":
-            if offset[2] < STACKED_M + 0.002 and np.linalg.norm(offset[:2]) < 0.012:
+            if offset[2] < STACKED_M + 0.003 and np.linalg.norm(offset[:2]) < 0.016:
                 self._phase = "open"
                 self._opened_at_m, self._held_gap_m = now.hand.pos_m.copy(), now.gap_m
             return move(now, base + (STACKED_M - 0.004) * UP + hand_over_cube, CLOSE)

@@ -2,10 +2,8 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,13 @@ from robowm.artefact import open_stage
 from robowm.episodes import IMAGE_PREFIX, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
 from robowm.progress import progress
-from robowm.sim.film import write_mp4
-from robowm.sim.rollout import one_thread_each
+from robowm.sim.perform import demonstrate, film, read_shard, shard
 from robowm.sim.seeds import DEMONSTRATION, VIDEO, take
 from robowm.sim.suite import Task
+from robowm.sim.workers import run_jobs
 
 CAMERA = f"{IMAGE_PREFIX}agentview"
 CHUNK_EPISODES = 5
-VIDEO_CRF = 12
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class VideoSpec:
     tasks: tuple[str, ...]
     robots: tuple[str, ...]
     fps: int = 10
-    size_px: int = 128
+    size_px: int = 96
     camera_jitter: float = 1.0
     action_noise: float = 0.2
 
@@ -96,22 +93,29 @@ def record(
     shards = stage.work / "shards"
     shards.mkdir(exist_ok=True)
     make_env = partial(task.make_env, robot=robot, size_px=config.size_px)
-    job = partial(_demonstrate, make_env, shards, config.action_noise)
+    job = partial(demonstrate, make_env, shards, config.action_noise)
     kept: list[int] = []
     attempts = 0
     with progress(f"record {task.name}", config.episodes) as advance:
+
+        def count(done: Sequence[int]) -> None:
+            advance(len(_successes(shards, done)))
+
         while len(kept) < config.episodes:
-            batch = list(seeds[attempts : attempts + config.episodes - len(kept)])
+            batch = seeds[attempts : attempts + config.episodes - len(kept)]
             if not batch:
                 raise UserError(
                     f"the expert succeeded in {len(kept)} of {attempts} attempts on {task.name} "
                     f"with {robot}; expected {config.episodes} successes. Allowed: another --robot."
                 )
-            _run_in_chunks(job, [s for s in batch if not _shard(shards, s).exists()], workers)
+            missing = [seed for seed in batch if not shard(shards, seed).exists()]
+            count([seed for seed in batch if seed not in missing])
+            chunks = [
+                missing[at : at + CHUNK_EPISODES] for at in range(0, len(missing), CHUNK_EPISODES)
+            ]
+            run_jobs([partial(job, chunk) for chunk in chunks], workers, count)
             attempts += len(batch)
-            new = [seed for seed in batch if bool(_read(shards, seed)["success"])]
-            kept += new
-            advance(len(new))
+            kept += _successes(shards, batch)
     _assemble(stage.work, shards, kept, task, robot, config)
     shutil.rmtree(shards)
     facts = {"attempts": attempts, "seeds": kept}
@@ -136,64 +140,26 @@ def record_video(
     stage = open_stage(out, "video", said | {"episodes": episodes, "seed": seed})
     if stage.done:
         return
-    pairs = [(robot, task) for task in spec.tasks for robot in spec.robots]
-    with progress("film", episodes) as advance:
-        jobs = []
-        for index, (robot, task) in enumerate(pairs):
-            paths = {s: stage.work / f"{task}_{robot}_{s}.mp4" for s in seeds[index :: len(pairs)]}
-            missing = {s: path for s, path in paths.items() if not path.exists()}
-            advance(len(paths) - len(missing))
-            jobs.append(partial(_film, spec, robot, task, missing))
-        _run_jobs([j for j in jobs if j.args[-1]], workers, lambda done: advance(len(done)))
+    pairs = [(robot, task) for robot in spec.robots for task in spec.tasks]
+    jobs = []
+    for index, (robot, task) in enumerate(pairs):
+        make_env = partial(
+            spec.make_env,
+            task=task,
+            robot=robot,
+            size_px=spec.size_px,
+            camera_jitter=spec.camera_jitter,
+        )
+        paths = {s: stage.work / f"{task}_{robot}_{s}.mp4" for s in seeds[index :: len(pairs)]}
+        missing = {s: path for s, path in paths.items() if not path.exists()}
+        if missing:
+            jobs.append(partial(film, make_env, spec.action_noise, spec.fps, missing))
+    done = len(list(stage.work.glob("[!.]*.mp4")))
+    with progress("film", episodes, done) as advance:
+        run_jobs(jobs, workers, lambda seeds: advance(len(seeds)))
     for leftover in stage.work.glob(".*.tmp.mp4"):
         leftover.unlink()
     stage.finish()
-
-
-def _film(spec: VideoSpec, robot: str, task: str, paths: dict[int, Path]) -> list[int]:
-    env: Any = spec.make_env(
-        task=task, robot=robot, size_px=spec.size_px, camera_jitter=spec.camera_jitter
-    )
-    for seed, path in paths.items():
-        frames = [step["frame"] for step in _episode(env, seed, spec.action_noise)]
-        write_mp4(path, np.stack(frames), spec.fps, crf=VIDEO_CRF)
-    env.close()
-    return list(paths)
-
-
-def _demonstrate(
-    make_env: Callable[..., Any], shards: Path, noise: float, seeds: Sequence[int]
-) -> list[int]:
-    env = make_env()
-    for seed in seeds:
-        steps = list(_episode(env, seed, noise))
-        success = steps.pop()["success"]  # the last observation has no action after it
-        path = _shard(shards, seed)
-        temporary = path.with_suffix(".tmp.npz")
-        np.savez(
-            temporary,
-            frame=np.stack([step["frame"] for step in steps]),
-            state=np.stack([step["state"] for step in steps]),
-            action=np.stack([step["action"] for step in steps]),
-            success=success,
-        )
-        temporary.replace(path)
-    env.close()
-    return list(seeds)
-
-
-def _episode(env: Any, seed: int, noise: float) -> list[dict[str, Any]]:
-    rng = np.random.default_rng([seed, 2])
-    observation, info = env.reset(seed=seed)
-    steps, ended = [], False
-    while not ended:
-        asked = env.expert_action()
-        steps.append(observation | {"action": asked})
-        disturbed = asked.copy()
-        disturbed[:-1] += rng.normal(0, noise, len(asked) - 1)  # the gripper is left alone
-        observation, _, success, cut_off, info = env.step(np.clip(disturbed, -1, 1))
-        ended = success or cut_off
-    return [*steps, observation | {"success": info["success"]}]
 
 
 def _assemble(
@@ -210,12 +176,12 @@ def _assemble(
     }
     writer = EpisodeWriter(dataset, task.control_hz, features, robot_type=robot)
     for seed in seeds:
-        shard = _read(shards, seed)
+        played = read_shard(shards, seed)
         columns = {
-            CAMERA: shard["frame"],
-            "observation.state": shard["state"],
-            "action": shard["action"],
-            "capture_time_s": np.arange(len(shard["action"])) / task.control_hz,
+            CAMERA: played["frame"],
+            "observation.state": played["state"],
+            "action": played["action"],
+            "capture_time_s": np.arange(len(played["action"])) / task.control_hz,
         }
         writer.add(columns, task.text)
     writer.close()
@@ -224,30 +190,5 @@ def _assemble(
     dataset.rmdir()
 
 
-def _shard(shards: Path, seed: int) -> Path:
-    return shards / f"{seed}.npz"
-
-
-def _read(shards: Path, seed: int) -> dict[str, np.ndarray]:
-    with np.load(_shard(shards, seed), allow_pickle=False) as file:
-        return dict(file)
-
-
-def _run_in_chunks(
-    job: Callable[[Sequence[int]], list[int]], seeds: list[int], workers: int
-) -> None:
-    size = max(1, min(CHUNK_EPISODES, -(-len(seeds) // workers)))
-    chunks = [seeds[at : at + size] for at in range(0, len(seeds), size)]
-    _run_jobs([partial(job, chunk) for chunk in chunks], workers, lambda done: None)
-
-
-def _run_jobs(
-    jobs: Sequence[Callable[[], list[int]]], workers: int, on_done: Callable[[list[int]], None]
-) -> None:
-    if workers == 1:
-        for job in jobs:
-            on_done(job())
-        return
-    with one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(job) for job in jobs]):
-            on_done(future.result())
+def _successes(shards: Path, seeds: Sequence[int]) -> list[int]:
+    return [seed for seed in seeds if read_shard(shards, seed)["success"]]

@@ -91,7 +91,7 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
         self.observation_space = gymnasium.spaces.Dict(
             {
                 "frame": gymnasium.spaces.Box(0, 255, shape, np.uint8),
-                "state": gymnasium.spaces.Box(-np.inf, np.inf, (len(STATE_NAMES),), np.float32),
+                "state": gymnasium.spaces.Box(-2, 2, (len(STATE_NAMES),), np.float32),
             }
         )
         self.action_space = gymnasium.spaces.Box(-1, 1, (len(ACTION_NAMES),), np.float32)

@@ -1,6 +1,5 @@
 """Closed-loop episodes, several side by side, one fixed seed each."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +12,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from robowm.batch import Observation
 from robowm.policy.controller import Controller
 from robowm.sim.suite import Task
-
-# One worker a core: more threads in each only get in each other's way (LP: the CPU renderer).
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
+from robowm.sim.workers import one_thread_each
 
 
 @dataclass(frozen=True)
@@ -153,18 +150,3 @@ def _reset(envs: Any, begun: dict[int, int], everyone: bool) -> dict[str, np.nda
     seeds = [begun.get(slot, 0) for slot in range(envs.num_envs)]
     observations, _ = envs.reset(seed=seeds, options={"reset_mask": mask})
     return observations
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Processes started inside inherit an environment that keeps each to one thread."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value

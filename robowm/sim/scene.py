@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is imported
+os.environ.setdefault("LP_NUM_THREADS", "0")  # the CPU renderer's threads cost more than they give
 
 # Hands that hold the cube. Jaco's own closes in ten seconds at 10 Hz; from the Robotiq 85 of UR5e
 # and Kinova3 the cube slips; Sawyer is absent because MuJoCo 3.8 refuses one of its meshes.

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import gymnasium
+from typing import Any
 
 from robowm.errors import UserError, nearest
 
@@ -30,7 +29,7 @@ class Task:
     max_steps: int
     control_hz: int
     robots: tuple[str, ...]
-    make_env: Callable[..., gymnasium.Env]
+    make_env: Callable[..., Any]
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
 

@@ -1,0 +1,47 @@
+"""Processes for simulation: one a core, one thread in each."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+# More threads in each would only get in each other's way.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def run_jobs[T](
+    jobs: Sequence[Callable[[], T]], workers: int, on_done: Callable[[T], None]
+) -> None:
+    """Run picklable jobs in `workers` fresh processes, or here when it is one.
+
+    Args:
+        on_done: called here with each job's answer, as it comes.
+    """
+    if workers == 1:
+        for job in jobs:
+            on_done(job())
+        return
+    # spawned: a fork would inherit torch's threads and the drawing context
+    with one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        try:
+            for future in as_completed([pool.submit(job) for job in jobs]):
+                on_done(future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Processes started inside inherit an environment that keeps each to one thread."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,163 @@
+"""Evaluation: honest numbers, resumable, and one line for every mistake."""
+
+import json
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import av
+import pytest
+import torch
+from lerobot.configs import FeatureType, PolicyFeature
+
+from robowm import recipes
+from robowm.__main__ import main
+from robowm.errors import UserError
+from robowm.metrics.intervals import wilson
+from robowm.policy.configuration_robowm import RobowmConfig
+from robowm.policy.modeling_robowm import RobowmPolicy
+from robowm.policy.processor_robowm import make_robowm_pre_post_processors
+from robowm.sim.evaluate import EvalConfig, Journal, evaluate
+from robowm.sim.rollout import EpisodeResult
+from robowm.sim.suite import Task
+
+
+@pytest.fixture(scope="module")
+def lift() -> Task:
+    task: Task = recipes.load("sim_eval/robosuite").SUITE.task("Lift")
+    return task
+
+
+@pytest.fixture(scope="module")
+def glimpse(lift: Task) -> Task:
+    """Lift, cut off after four steps."""
+    return replace(lift, make_env=partial(lift.make_env, max_steps=4))
+
+
+def policy_directory(folder: Path, action_dim: int, state_dim: int = 10) -> Path:
+    """A LeRobot policy with random weights."""
+    torch.manual_seed(0)
+    config = RobowmConfig(
+        device="cpu",
+        width=32,
+        depth=1,
+        heads=2,
+        input_features={
+            "observation.images.agentview": PolicyFeature(FeatureType.VISUAL, (3, 64, 64)),
+            "observation.state": PolicyFeature(FeatureType.STATE, (state_dim,)),
+        },
+        output_features={"action": PolicyFeature(FeatureType.ACTION, (action_dim,))},
+    )
+    stats = {
+        name: {"mean": torch.zeros(size), "std": torch.ones(size)}
+        for name, size in (("observation.state", state_dim), ("action", action_dim))
+    }
+    RobowmPolicy(config).save_pretrained(folder)
+    for processor in make_robowm_pre_post_processors(config, stats):
+        processor.save_pretrained(folder)
+    return folder
+
+
+def test_the_expert_beats_nothing_and_chance(lift: Task, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "expert.json"
+    config = EvalConfig(episodes=2, seed=20, baseline_episodes=1, videos=1)
+    report = evaluate("expert", lift, out, config, num_envs=1)
+    assert report == json.loads(out.read_text())
+    assert [episode["seed"] for episode in report["episodes"]] == [20, 21]
+    assert report["successes"] == 2 and report["success_rate"] == 1.0
+    assert report["interval"] == pytest.approx(wilson(2, 2))
+    assert set(report["baselines"]) == {"null", "random"}
+    for baseline in report["baselines"].values():
+        assert baseline["episodes"] == [{"seed": 20, "success": False, "length": 50}]
+    assert report["versions"]["robosuite"] == "1.5.1"
+    (film,) = (tmp_path / "deep" / "expert_videos").iterdir()
+    assert film.name == "000_seed20_success.mp4"
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.codec_context.pix_fmt) == (256, "yuv420p")
+        assert sum(1 for _ in container.decode(stream)) == report["episodes"][0]["length"] + 1
+
+
+def test_a_killed_run_goes_on_after_its_last_whole_episode(glimpse: Task, tmp_path: Path) -> None:
+    config = EvalConfig(episodes=2, baseline_episodes=1, videos=0)
+    whole = evaluate("random", glimpse, tmp_path / "whole.json", config, num_envs=1)
+    out = tmp_path / "killed.json"
+    journal = Journal(out, whole["settings"])
+    journal.add("policy", EpisodeResult(seed=0, success=True, length=999))  # not to be run again
+    with journal._path.open("a") as file:
+        file.write('{"controller": "policy", "seed": 1, "succ')
+    resumed = evaluate("random", glimpse, out, config, num_envs=1)
+    assert resumed["episodes"][0] == {"seed": 0, "success": True, "length": 999}
+    assert resumed["episodes"][1:] == whole["episodes"][1:]
+    assert resumed["baselines"] == whole["baselines"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.json", "whole.json"]
+
+
+def test_a_journal_of_other_settings_is_not_used(tmp_path: Path) -> None:
+    first = Journal(tmp_path / "a.json", {"seed": 0})
+    first.add("policy", EpisodeResult(seed=0, success=True, length=5))
+    assert Journal(tmp_path / "a.json", {"seed": 0}).finished("policy") == {0}
+    assert Journal(tmp_path / "a.json", {"seed": 1}).finished("policy") == set()
+
+
+def test_a_finished_evaluation_is_returned_or_protected(glimpse: Task, tmp_path: Path) -> None:
+    out = tmp_path / "null.json"
+    config = EvalConfig(episodes=1, baseline_episodes=0, videos=0)
+    report = evaluate("null", glimpse, out, config, num_envs=1)
+    written = out.stat().st_mtime_ns
+    assert evaluate("null", glimpse, out, config, num_envs=1) == report
+    with pytest.raises(UserError, match="already holds an evaluation with other settings"):
+        evaluate("null", glimpse, out, replace(config, seed=1), num_envs=1)
+    assert out.stat().st_mtime_ns == written
+
+
+def test_a_policy_directory_is_run(glimpse: Task, tmp_path: Path) -> None:
+    policy = policy_directory(tmp_path / "policy", action_dim=7)
+    config = EvalConfig(episodes=2, baseline_episodes=0, videos=0)
+    report = evaluate(policy, glimpse, tmp_path / "p.json", config, num_envs=1)
+    assert [episode["length"] for episode in report["episodes"]] == [4, 4]
+    assert report["settings"]["policy_sha256"]
+    (policy / "note.txt").write_text("other weights")
+    with pytest.raises(UserError, match="other settings"):
+        evaluate(policy, glimpse, tmp_path / "p.json", config, num_envs=1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [((6, 10), "actions of size 6; robosuite/Lift expects 7"), ((7, 3), "states of size 3")],
+)
+def test_a_policy_of_other_sizes_is_refused(
+    lift: Task, tmp_path: Path, sizes: tuple[int, int], said: str
+) -> None:
+    policy = policy_directory(tmp_path / "policy", *sizes)
+    with pytest.raises(UserError, match=said):
+        evaluate(policy, lift, tmp_path / "out" / "p.json")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["exprt"], "no policy directory 'exprt'.*Did you mean 'expert'"),
+        (["expert", "--suite", "robosuite/Lifts"], "no task 'Lifts'.*Did you mean 'Lift'"),
+        (["expert", "--suite", "robosuit/Lift"], "Did you mean 'robosuite'"),
+        (["expert", "--suite", "Lift"], "expected suite/task"),
+        (["expert", "--robot", "Pnda"], "no robot 'Pnda'.*Did you mean 'Panda'"),
+        (["expert", "--seed", "999999", "--episodes", "2"], "leaves the block of seeds"),
+        (["expert", "--episodes", "0"], "--episodes 0: expected 1 or more"),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", *words, "--out", str(tmp_path / "out" / "e.json")]) == 2
+    assert not list(tmp_path.iterdir())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(said, line)
+
+
+def test_an_unwritable_place_is_refused(glimpse: Task, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        evaluate("null", glimpse, tmp_path / "file" / "e.json", EvalConfig(episodes=1))
