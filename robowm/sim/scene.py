@@ -5,12 +5,14 @@ aside because they update forty observables and a picture fifty times a control 
 does the same physics (a test compares the two) in two thirds of the time.
 """
 
+import atexit
 import logging
 import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -107,7 +109,9 @@ class Scene:
             if substep == 0:
                 controller.update_state()
                 controller.set_goal(action)
-            for part, command in controller.run_controller(robot._enabled_parts).items():
+            # the hand's command stays the same for the whole control step
+            parts = robot._enabled_parts if substep == 0 else {"right": True}
+            for part, command in controller.run_controller(parts).items():
                 which = actuators[part]
                 self.data.ctrl[which] = np.clip(command, limits[which, 0], limits[which, 1])
             env.sim.step2()
@@ -159,8 +163,8 @@ class Camera:
         self._renderer = mujoco.Renderer(
             self._model, height=size_px * SUPERSAMPLE, width=size_px * SUPERSAMPLE
         )
-        # at exit too: the drawing context must go before the display does
-        self._free = weakref.finalize(self, self._renderer.close)
+        _open_cameras.add(self)
+        _close_cameras_at_exit()
         # the floor's and table's mirror images are half of the drawing time
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         self._options = mujoco.MjvOption()
@@ -195,7 +199,19 @@ class Camera:
 
     def close(self) -> None:
         """Free the drawing context."""
-        self._free()
+        self._renderer.close()
+
+
+_open_cameras: weakref.WeakSet[Camera] = weakref.WeakSet()
+
+
+@cache
+def _close_cameras_at_exit() -> None:
+    def close_all() -> None:
+        for camera in list(_open_cameras):
+            camera.close()
+
+    atexit.register(close_all)  # after mujoco registered the end of the display: runs before it
 
 
 def _look_at_jittered(
