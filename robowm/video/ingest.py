@@ -114,6 +114,10 @@ def ingest(
             f"What is wrong with each: {manifest}"
         )
     assemble(stage.work, cache, rows, config)
+    dropped = {reason: n for reason, n in summary["shots"].items() if reason != "ok"}
+    write_json(
+        stage.work / "summary.json", {"clips": len(clips), "kept": len(kept), "dropped": dropped}
+    )
     cache.rename(trash)
     stage.finish(clips_sha256=inventory, summary=summary)
     shutil.rmtree(trash, ignore_errors=True)
