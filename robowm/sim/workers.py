@@ -28,7 +28,9 @@ def run_jobs[T](
     # spawned: a fork would inherit torch's threads and the drawing context
     with (
         one_thread_each(),
-        ProcessPoolExecutor(workers, get_context("spawn"), initializer=serve_parent) as pool,
+        ProcessPoolExecutor(
+            workers, get_context("spawn"), initializer=serve_parent, initargs=(signal.SIG_DFL,)
+        ) as pool,
     ):
         try:
             for future in as_completed([pool.submit(job) for job in jobs]):
