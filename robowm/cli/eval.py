@@ -50,7 +50,8 @@ def run(args: Args) -> None:
         videos=args.videos,
     )
     report = evaluate(args.policy, task_named(args.suite), args.out, config, args.num_envs)
-    for name, part in {args.policy: report, **report["baselines"]}.items():
+    baselines = [(f"baseline {name}", part) for name, part in report["baselines"].items()]
+    for name, part in [(args.policy, report), *baselines]:
         low, high = (100 * bound for bound in part["interval"])
         count = f"{part['successes']}/{len(part['episodes'])}"
         print(f"{name}: {count} succeeded ({low:.0f} to {high:.0f} %, 95 % Wilson)")

@@ -1,5 +1,6 @@
 """Closed-loop episodes, several side by side, one fixed seed each."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from robowm.batch import Observation
 from robowm.policy.controller import Controller
 from robowm.sim.suite import Task
-from robowm.sim.workers import one_thread_each
+from robowm.sim.workers import one_thread_each, serve_parent
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,16 @@ def open_envs(
     else:
         with one_thread_each():
             envs = AsyncVectorEnv(
-                [make] * num_envs,
+                [partial(_in_worker, make)] * num_envs,
                 context="spawn",  # a fork would inherit torch's threads and the drawing context
                 autoreset_mode=AutoresetMode.DISABLED,
             )
     try:
         yield envs
     finally:
-        envs.close()
+        with warnings.catch_warnings():  # interrupted in the middle of a step, it says so
+            warnings.simplefilter("ignore")
+            envs.close()
 
 
 def rollout(
@@ -132,6 +135,11 @@ def rollout(
             if on_episode:
                 on_episode(result)
     return [results[seed] for seed in seeds]
+
+
+def _in_worker(make: Callable[[], Any]) -> Any:
+    serve_parent()
+    return make()
 
 
 @dataclass
