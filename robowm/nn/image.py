@@ -1,7 +1,7 @@
 """Pictures to features and back: 4x4-pixel patches first, then strided convolutions.
 
-Patches make the full-resolution layers one matrix product each, which is what a CPU is good at
-(three times faster here than halving from full resolution, see docs/results.md).
+Patches make the full-resolution layers one matrix product each, which suits a CPU (see
+docs/results.md).
 """
 
 import math

@@ -39,7 +39,9 @@ class LeRobotController:
         self.action_dim = int(config.action_feature.shape[0])
         self.state_dim = int(config.robot_state_feature.shape[0])
         self.camera = next(iter(config.image_features))
-        self.size_px = tuple(config.image_features[self.camera].shape[-2:])
+        shape = config.image_features[self.camera].shape[-2:]
+        # ours shrinks frames as its training did; other policies get the size they declare
+        self.size_px = (config.size_px,) * 2 if hasattr(config, "size_px") else tuple(shape)
         self._slots: dict[int, Slot] = {}
 
     def reset(self, slot: int, seed: int) -> None:

@@ -1,0 +1,143 @@
+"""The policy behaves as LeRobot expects: its factory loads it, its loops can drive it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
+from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+
+from robowm.batch import Observation
+from robowm.errors import UserError
+from robowm.policy.configuration_robowm import RobowmConfig
+from robowm.policy.lerobot_controller import LeRobotController, load_controller
+from robowm.policy.modeling_robowm import RobowmPolicy
+from robowm.policy.processor_robowm import make_robowm_pre_post_processors
+
+CAMERA = "observation.images.front"
+STATS = {
+    "observation.state": {"mean": torch.tensor([1.0, 2.0]), "std": torch.tensor([2.0, 4.0])},
+    "action": {"mean": torch.tensor([10.0, 20.0, 30.0]), "std": torch.tensor([1.0, 2.0, 3.0])},
+}
+
+
+def config(**changes: object) -> RobowmConfig:
+    fields: dict[str, object] = {
+        "device": "cpu",
+        "input_features": {
+            CAMERA: PolicyFeature(FeatureType.VISUAL, (3, 32, 32)),
+            "observation.state": PolicyFeature(FeatureType.STATE, (2,)),
+        },
+        "output_features": {"action": PolicyFeature(FeatureType.ACTION, (3,))},
+        "size_px": 32,
+        "width": 32,
+        "depth": 1,
+        "heads": 2,
+        "chunk_size": 4,
+        "n_action_steps": 2,
+    }
+    return RobowmConfig(**fields | changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def policy() -> RobowmPolicy:
+    torch.manual_seed(0)
+    return RobowmPolicy(config()).eval()
+
+
+def batch(size: int = 2) -> dict[str, object]:
+    return {
+        CAMERA: torch.rand(size, 2, 3, 32, 32),
+        "observation.state": torch.randn(size, 2, 2),
+        "action": torch.randn(size, 4, 3),
+        "action_is_pad": torch.zeros(size, 4, dtype=torch.bool),
+        "task": ["push"] * size,
+    }
+
+
+def test_lerobots_factory_loads_what_was_saved(policy: RobowmPolicy, tmp_path: Path) -> None:
+    pre, post = make_robowm_pre_post_processors(policy.config, STATS)
+    for part in (policy, pre, post):
+        part.save_pretrained(tmp_path)
+    loaded_config = PreTrainedConfig.from_pretrained(tmp_path)
+    assert isinstance(loaded_config, RobowmConfig) and loaded_config.type == "robowm"
+    loaded = get_policy_class("robowm").from_pretrained(tmp_path)
+    one, noise = batch(), torch.randn(2, 4, 3)
+    torch.testing.assert_close(
+        loaded.predict_action_chunk(one, noise=noise), policy.predict_action_chunk(one, noise=noise)
+    )
+    pre, post = make_pre_post_processors(loaded_config, pretrained_path=str(tmp_path))
+    normal = pre({CAMERA: one[CAMERA], "observation.state": torch.tensor([[3.0, 6.0]])})
+    torch.testing.assert_close(normal["observation.state"], torch.tensor([[1.0, 1.0]]))
+    torch.testing.assert_close(post(torch.ones(1, 3)), torch.tensor([[11.0, 22.0, 33.0]]))
+
+
+def test_training_shifts_and_lights_both_frames_alike(policy: RobowmPolicy) -> None:
+    frame = torch.rand(4, 1, 3, 32, 32)
+    still = frame.expand(-1, 2, -1, -1, -1)
+    torch.manual_seed(1)
+    moved = policy.augment(still.flatten(1, 2)).unflatten(1, (2, 3))
+    torch.testing.assert_close(moved[:, 0], moved[:, 1])
+    assert not torch.allclose(moved, still)
+    assert moved.min() >= 0 and moved.max() <= 1
+
+
+def test_select_action_plays_a_chunk_then_asks_again(policy: RobowmPolicy) -> None:
+    asked = []
+    predict = policy.predict_action_chunk
+
+    def counted(*args: object, **kwargs: object) -> torch.Tensor:
+        asked.append(predict(*args, **kwargs))  # type: ignore[arg-type]
+        return asked[-1]
+
+    policy.predict_action_chunk = counted  # type: ignore[method-assign]
+    now = {k: v[:, -1] for k, v in batch().items() if k.startswith("observation")}
+    actions = [policy.select_action(now | {"task": ["push"] * 2}) for _ in range(5)]
+    assert len(asked) == 3
+    torch.testing.assert_close(actions[3], asked[1][:, 1])
+    policy.reset()
+    assert len(policy._queue) == 0
+
+
+def test_it_can_do_without_proprioception() -> None:
+    policy = RobowmPolicy(config(use_state=False)).eval()
+    one = {k: v for k, v in batch().items() if k != "observation.state"}
+    assert policy.predict_action_chunk(one).shape == (2, 4, 3)
+    loss, parts = policy.train()(one)
+    assert loss.requires_grad and parts["flow_matching"] == pytest.approx(loss.item())
+
+
+def test_a_policy_needs_a_camera_and_an_action() -> None:
+    with pytest.raises(ValueError, match=r"got inputs \[\] and outputs \['action'\]; expected at"):
+        RobowmPolicy(config(input_features={}))
+
+
+def test_a_slot_depends_on_its_seed_alone(policy: RobowmPolicy) -> None:
+    torch.nn.init.normal_(policy.decoder.action_out.weight)
+    pre, post = make_robowm_pre_post_processors(policy.config, STATS)
+    controller = LeRobotController(policy, pre, post)
+    rng = np.random.default_rng(0)
+    seen = [
+        Observation(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8), np.zeros(2, np.float32))
+        for _ in range(6)
+    ]
+
+    def play(seeds: list[int]) -> np.ndarray:
+        for slot, seed in enumerate(seeds):
+            controller.reset(slot, seed)
+        slots = list(range(len(seeds)))
+        return np.stack([controller.act(slots, [o] * len(seeds)) for o in seen])
+
+    alone, together, again = play([7]), play([5, 7]), play([7])
+    np.testing.assert_allclose(together[:, 1], alone[:, 0], atol=1e-4)
+    np.testing.assert_array_equal(alone, again)
+    assert np.abs(together[:, 0] - together[:, 1]).max() > 0.1
+
+
+def test_something_else_is_not_a_policy(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is not a policy: no config\.json with a type"):
+        load_controller(tmp_path)
+    (tmp_path / "config.json").write_text('{"kind": "robowm_vipra"}')
+    with pytest.raises(UserError, match="is not a policy"):
+        load_controller(tmp_path)

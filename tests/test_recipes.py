@@ -1,0 +1,40 @@
+"""Recipes are found by name; a wrong name is answered with the nearest."""
+
+import pytest
+
+from robowm import recipes
+from robowm.cli.eval import task_named
+from robowm.cli.recipe import find_recipe
+from robowm.errors import UserError
+from robowm.train.label import LabelConfig
+
+
+def test_every_recipe_loads_and_says_what_it_is() -> None:
+    names = recipes.names()
+    assert {"policies/vipra", "sim_eval/robosuite", "real_robot/so101_emulated"} <= set(names)
+    for name in names:
+        assert recipes.load(name).__doc__, name
+
+
+@pytest.mark.parametrize("preset", ["tiny", "quickstart", "small", "base", "vipra"])
+def test_a_recipes_parts_fit_together(preset: str) -> None:
+    recipe = find_recipe(preset)
+    backbone = recipe.pretrain.model.backbone
+    sizes = {recipe.size_px, recipe.label.model.size_px, backbone.size_px}
+    assert len(sizes) == 1
+    assert recipe.finetune.policy.backbone == backbone
+    assert isinstance(recipe.label, LabelConfig)
+    assert recipe.finetune.policy.n_action_steps <= recipe.finetune.policy.chunk_size
+
+
+def test_wrong_names_are_answered() -> None:
+    with pytest.raises(UserError, match="Did you mean 'policies/vipra'"):
+        recipes.load("policies/vipr")
+    with pytest.raises(UserError, match=r"no recipe 'smal'.*Did you mean 'small'"):
+        find_recipe("smal")
+    with pytest.raises(UserError, match="no recipe 'moto/small'"):
+        find_recipe("moto/small")
+    with pytest.raises(UserError, match="Did you mean 'Lift'"):
+        task_named("robosuite/Lif")
+    with pytest.raises(UserError, match="Did you mean 'robosuite'"):
+        task_named("robosuit/Lift")
