@@ -1,7 +1,9 @@
 """A LeRobot policy directory as a controller: history, chunks and noise kept for each episode."""
 
 import json
+import sys
 from collections import deque
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,7 @@ def load_controller(name_or_path: str | Path) -> LeRobotController:
     import robowm.policy.modeling_robowm  # noqa: F401  registers the type "robowm"
 
     config = PreTrainedConfig.from_pretrained(directory)
-    policy = get_policy_class(kind).from_pretrained(directory, config=config)
+    with redirect_stdout(sys.stderr):  # LeRobot prints there; ours is for results
+        policy = get_policy_class(kind).from_pretrained(directory, config=config)
     pre, post = make_pre_post_processors(config, pretrained_path=str(directory))
     return LeRobotController(policy.eval(), pre, post)
