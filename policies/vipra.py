@@ -93,7 +93,9 @@ def vipra() -> Recipe:
     )
     return replace(
         recipe,
-        label=replace(recipe.label, model=LatentActionConfig(size_px=224, width=768, tokens=16)),
+        label=replace(
+            recipe.label, model=LatentActionConfig(size_px=224, grid=14, width=768, tokens=16)
+        ),
         pretrain=replace(recipe.pretrain, model=ViPRAConfig(backbone=backbone, horizon=14)),
         finetune=replace(recipe.finetune, policy=policy),
         size_px=224,

@@ -45,7 +45,7 @@ def _flags(verb: str) -> dict[str, str]:
 def _help(verb: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "robowm", verb, "--help"],
-        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
+        env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
     )

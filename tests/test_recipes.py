@@ -1,12 +1,16 @@
 """Recipes are found by name; a wrong name is answered with the nearest."""
 
 import pytest
+import torch
 
 from robowm import recipes
 from robowm.cli.eval import task_named
 from robowm.cli.recipe import find_recipe
 from robowm.errors import UserError
+from robowm.latent.model import LatentActionModel
+from robowm.policy.decoder import ActionDecoder, DecoderConfig
 from robowm.train.label import LabelConfig
+from robowm.world.vipra import ViPRAWorldModel
 
 
 def test_every_recipe_loads_and_says_what_it_is() -> None:
@@ -25,6 +29,22 @@ def test_a_recipes_parts_fit_together(preset: str) -> None:
     assert recipe.finetune.policy.backbone == backbone
     assert isinstance(recipe.label, LabelConfig)
     assert recipe.finetune.policy.n_action_steps <= recipe.finetune.policy.chunk_size
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "base", "vipra"])
+def test_a_recipes_networks_can_be_built(preset: str) -> None:
+    recipe = find_recipe(preset)
+    policy = recipe.finetune.policy
+    decoder = DecoderConfig(backbone=policy.backbone, horizon=policy.chunk_size)
+    with torch.device("meta"):  # shapes only: the largest have a billion weights
+        networks = [
+            LatentActionModel(recipe.label.model),
+            ViPRAWorldModel(recipe.pretrain.model),
+            ActionDecoder(decoder),
+        ]
+    millions = [sum(p.numel() for p in n.parameters()) / 1e6 for n in networks]
+    low, high = {"tiny": (0, 1), "small": (0.5, 20), "base": (10, 150), "vipra": (30, 1000)}[preset]
+    assert all(low < m < high for m in millions), millions
 
 
 def test_wrong_names_are_answered() -> None:

@@ -9,7 +9,6 @@ is camera-compensated and masked, and is decoded from the latent action (LAOF, 2
 
 from dataclasses import dataclass
 
-import kornia
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +23,8 @@ class LatentActionConfig:
 
     size_px: int = 64
     """side of the square frames, pixels"""
+    grid: int = 8
+    """frames become grid x grid features inside; size_px / 4 / grid is a power of two"""
     width: int = 96
     """channels of the deepest features"""
     tokens: int = 4
@@ -67,7 +68,7 @@ class LatentActionModel(nn.Module):
             raise ValueError(f"tokens: got {config.tokens}, expected a square number")
         self.side = side
         size, width, dim = config.size_px, config.width, config.tokens * config.code_dim
-        self.encoder = Encoder(9, size, 8, width)
+        self.encoder = Encoder(9, size, config.grid, width)
         self.to_codes = nn.Sequential(
             nn.AdaptiveAvgPool2d(2 * side),
             nn.Conv2d(width, width, 2, 2),
@@ -75,7 +76,7 @@ class LatentActionModel(nn.Module):
             nn.Conv2d(width, config.code_dim, 1),
         )
         self.quantiser = NSVQ(config.codes, config.code_dim)
-        self.scene = Encoder(3, size, 8, width)
+        self.scene = Encoder(3, size, config.grid, width)
         # the latent action multiplies the scene, where it happened and everywhere: added beside
         # the scene's many channels it is ignored, and its codes collapse (docs/results.md)
         self.here = nn.Linear(config.code_dim, 2 * width)
@@ -85,7 +86,7 @@ class LatentActionModel(nn.Module):
         self.mix = nn.Sequential(
             nn.GroupNorm(8, width), nn.GELU(), nn.Conv2d(width, width, 3, 1, 1)
         )
-        self.decoder = Decoder(6, size, 8, width)
+        self.decoder = Decoder(6, size, config.grid, width)
 
     def encode(self, batch: Transitions) -> tuple[Tensor, Tensor]:
         """The latent actions: quantised (B, K, code_dim) and codes int64 (B, K)."""
@@ -127,6 +128,8 @@ class LatentActionModel(nn.Module):
         self, batch: Transitions, second: Tensor, flow: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, float]]:
         """L1 on moving pixels, structural similarity, and flow with its ramp."""
+        import kornia  # a second to import: not for --help
+
         c = self.config
         unit = 64 / c.size_px  # flow is judged as if the frame had 64 pixels
         speed = batch.flow.norm(dim=1, keepdim=True) * unit

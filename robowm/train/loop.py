@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from robowm.artefact import write_json
@@ -73,6 +72,8 @@ def train(
     Returns:
         the curves: {"title", "x", "series": {name: [[step, value], ...]}}.
     """
+    from accelerate import Accelerator  # a second to import: not for --help
+
     accelerator = Accelerator(mixed_precision="bf16" if use_bf16(config.precision) else "no")
     optimizer = torch.optim.AdamW(
         model.parameters(),

@@ -28,7 +28,7 @@ class IngestConfig:
     """a shot in which a smaller share of the picture ever changes is static"""
     min_brightness: int = 24
     """a shot whose brightest 5 % of pixels stay below this level (0 to 255) is black"""
-    max_white: float = 0.55
+    max_white: float = 0.48
     """a shot with a larger share of white pixels is a diagram"""
     max_aspect: float = 2.2
     """a shot wider than this many heights (or the reverse), bars removed, is panels"""

@@ -72,7 +72,7 @@ def test_the_expert_beats_nothing_and_chance(lift: Task, tmp_path: Path) -> None
         assert baseline["episodes"] == [{"seed": 20, "success": False, "length": 50}]
     assert report["versions"]["robosuite"] == "1.5.1"
     (film,) = (tmp_path / "deep" / "expert_videos").iterdir()
-    assert film.name == "000_seed20_success.mp4"
+    assert film.name == "000_success_seed_20.mp4"
     with av.open(str(film)) as container:
         stream = container.streams.video[0]
         assert (stream.width, stream.codec_context.pix_fmt) == (256, "yuv420p")

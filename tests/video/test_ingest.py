@@ -71,6 +71,7 @@ def test_a_messy_folder(messy, tmp_path, workers) -> None:
         "manifest.parquet",
         "meta",
         "robowm.json",
+        "summary.json",
     ]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clips", "out"]
     assert ingest([messy], out, SMALL) == done  # nothing to do
