@@ -137,22 +137,3 @@ class Observation:
     frame: np.ndarray
     state: np.ndarray
     task: str = ""
-
-
-@dataclass(frozen=True)
-class ActionChunk:
-    """H robot actions that a policy asks for, to be executed at `control_hz`.
-
-    Attributes:
-        actions: float32 (H, A), in the robot's own units.
-        control_hz: how many of them are executed a second.
-    """
-
-    actions: np.ndarray
-    control_hz: float
-
-    def __post_init__(self) -> None:
-        if self.actions.ndim != 2 or not len(self.actions):
-            raise ValueError(f"actions: got {self.actions.shape}, expected (H, A) with H >= 1")
-        if not self.control_hz > 0:
-            raise ValueError(f"control_hz: got {self.control_hz}, expected a positive rate")

@@ -1,7 +1,7 @@
 """Episodes on disk: writes, reads and extends LeRobotDataset v3 directories.
 
 Writing goes through lerobot, so stock tools open the result. Reading is our own and plain
-(parquet through pyarrow): whole episodes in one go, no torch and no video stack at import.
+(parquet through pyarrow): whole episodes in one go, no video stack at import.
 """
 
 import json
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from robowm.artefact import write_json
+from robowm.batch import Clip
 from robowm.errors import UserError
 
 IMAGE_PREFIX = "observation.images."
@@ -153,6 +154,15 @@ class Episodes:
         table = self._rows(episode, name)
         values = table.column(name).to_pylist()
         return np.array(values, dtype=self.features[name]["dtype"])
+
+    def clip(self, episode: int, camera: str) -> Clip:
+        """One episode as a clip: its frames, and the source's own times where they were kept."""
+        frames = self.frames(episode, camera)
+        if "capture_time_s" in self.features:
+            times_s = self.column("capture_time_s", episode)
+        else:
+            times_s = np.arange(len(frames)) / self.fps
+        return Clip(frames, times_s, self.tasks[episode])
 
     def frames(self, episode: int, camera: str) -> np.ndarray:
         """uint8 (T, H, W, 3) RGB of one episode."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from robowm.batch import ActionChunk, Batch, Clip, LatentActions
+from robowm.batch import Batch, Clip, LatentActions
 
 FRAMES = np.zeros((3, 8, 8, 3), np.uint8)
 
@@ -42,8 +42,3 @@ def test_batch_counts_its_samples() -> None:
         Batch(frames, ["", ""], actions=torch.zeros(3, 4, 7))
     with pytest.raises(ValueError, match=r"expected \(B, T, 3, H, W\)"):
         Batch(frames[0])
-
-
-def test_action_chunk_has_a_rate() -> None:
-    with pytest.raises(ValueError, match="positive rate"):
-        ActionChunk(np.zeros((8, 7), np.float32), 0.0)

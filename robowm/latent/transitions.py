@@ -69,7 +69,7 @@ def measure(episodes: Episodes, camera: str, directory: Path, compensate: bool) 
     at = int((lengths[:done] - 1).sum())
     with progress("optical flow", len(rows), at) as advance:
         for i in range(done, len(lengths)):
-            frames = episodes.frames(i, camera)
+            frames = episodes.clip(i, camera).frames
             for t in range(len(frames) - 1):
                 motion = motion_between(frames[t], frames[t + 1], compensate)
                 arrays["first"][at] = frames[t]

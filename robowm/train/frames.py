@@ -74,7 +74,7 @@ def load_frames(
         for dataset in datasets:
             key = dataset.camera(camera)
             for i in range(len(dataset)):
-                frames = _sized(dataset.frames(i, key), size_px)
+                frames = _sized(dataset.clip(i, key).frames, size_px)
                 pixels[at : at + len(frames)] = frames
                 at += len(frames)
                 for name in columns:

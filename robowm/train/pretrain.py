@@ -16,6 +16,7 @@ from robowm.errors import UserError
 from robowm.nn.directory import save_model
 from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
+from robowm.world.contract import WorldModel
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 
 KIND = "robowm_vipra"
@@ -90,7 +91,7 @@ def pretrain(datasets: Sequence[Path], out: Path, config: PretrainConfig) -> Val
 
     train(model, loss_of, config.train, stage.work, "world model")
     validation = validate(model, frames, judged)
-    write_gallery(stage.work, model, frames, judged)
+    write_gallery(stage.work, model, shape, frames, judged)
     save_model(stage.work, model, KIND, shape)
     drop_checkpoints(stage.work)
     (stage.work / "frames" / "frames.npy").unlink()
@@ -195,23 +196,23 @@ def validate(model: ViPRAWorldModel, frames: Frames, rows: np.ndarray) -> Valida
 
 @torch.no_grad()
 def write_gallery(
-    directory: Path, model: ViPRAWorldModel, frames: Frames, rows: np.ndarray
+    directory: Path, model: WorldModel, shape: ViPRAConfig, frames: Frames, rows: np.ndarray
 ) -> None:
     """Present, predicted and true frames of up to eight held-out windows, one above the other."""
-    items = []
+    items, horizon = [], model.capabilities.frames_per_step
     if len(rows):
-        rows = rows[frames.end[rows] - rows > model.config.horizon]
+        rows = rows[frames.end[rows] - rows > horizon]
         rows = np.sort(np.random.default_rng(1).permutation(rows)[:8])
     if len(rows):
-        batch = window_batch(frames, rows, model.config)
+        batch = window_batch(frames, rows, shape)
         assert batch.future is not None
-        predicted, _ = model.predict(batch)
+        predicted, _ = model.step(model.start(batch))
         lines = [batch.frames[:, -1], predicted.clamp(0, 1), batch.future]
         sheet = np.concatenate([_line(pictures) for pictures in lines])
         cv2.imwrite(str(directory / "futures.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
         items.append({"file": "futures.png", "caption": "eight moments of held-out episodes"})
     caption = (
-        f"Top: the present. Middle: what the world model expects {model.config.horizon} steps "
+        f"Top: the present. Middle: what the world model expects {horizon} steps "
         "later. Bottom: what came."
     )
     gallery = {"title": "Imagined against true frames", "caption": caption, "items": items}
