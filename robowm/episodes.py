@@ -1,21 +1,23 @@
 """Episodes on disk: writes, reads and extends LeRobotDataset v3 directories.
 
 Writing goes through lerobot, so stock tools open the result. Reading is our own and plain
-(parquet through pyarrow): whole episodes in one go, no video stack at import.
+(parquet through pyarrow): whole episodes in one go, no torch and no video stack at import.
 """
 
 import json
 import shutil
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from robowm.artefact import write_json
-from robowm.batch import Clip
 from robowm.errors import UserError
+
+if TYPE_CHECKING:
+    from robowm.batch import Clip  # torch comes with it: 500 MB in every worker of `ingest`
 
 IMAGE_PREFIX = "observation.images."
 LABEL_COLUMNS = ("latent_action", "latent_action_index", "latent_action_valid")
@@ -155,8 +157,10 @@ class Episodes:
         values = table.column(name).to_pylist()
         return np.array(values, dtype=self.features[name]["dtype"])
 
-    def clip(self, episode: int, camera: str) -> Clip:
+    def clip(self, episode: int, camera: str) -> "Clip":
         """One episode as a clip: its frames, and the source's own times where they were kept."""
+        from robowm.batch import Clip
+
         frames = self.frames(episode, camera)
         if "capture_time_s" in self.features:
             times_s = self.column("capture_time_s", episode)
