@@ -7,12 +7,13 @@ ViPRA (arXiv 2511.07732) is the model: NSVQ, 8 codes, L1, picture and flow losse
 is camera-compensated and masked, and is decoded from the latent action (LAOF, 2511.16407).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robowm.motion.camera import MotionConfig
 from robowm.nn.image import Decoder, Encoder
 from robowm.nn.quantise import NSVQ
 
@@ -39,6 +40,7 @@ class LatentActionConfig:
     """weight of the flow loss after its ramp; 0 is the no-flow ablation"""
     flow_from: float = 0.0
     """share of training before the flow loss begins to ramp in"""
+    motion: MotionConfig = field(default_factory=MotionConfig)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from robowm.artefact import read_card, write_json
 from robowm.episodes import Episodes
 from robowm.latent.model import Transitions
-from robowm.motion.camera import motion_between
+from robowm.motion.camera import MotionConfig, motion_between
 from robowm.progress import progress
 
 ARRAYS = {"first": 3, "second": 3, "flow": 2, "mask": 1}
@@ -50,14 +50,16 @@ class TransitionStore:
         return Transitions(**tensors)
 
 
-def measure(episodes: Episodes, camera: str, directory: Path, compensate: bool) -> TransitionStore:
+def measure(
+    episodes: Episodes, camera: str, directory: Path, config: MotionConfig
+) -> TransitionStore:
     """Measure flow and camera motion of every transition; goes on where an earlier run stopped.
 
     Args:
         episodes: the dataset.
         camera: its image column.
         directory: where the arrays are kept while the stage runs.
-        compensate: take the camera's motion out.
+        config: how motion is measured.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lengths = episodes.lengths
@@ -71,7 +73,7 @@ def measure(episodes: Episodes, camera: str, directory: Path, compensate: bool) 
         for i in range(done, len(lengths)):
             frames = episodes.clip(i, camera).frames
             for t in range(len(frames) - 1):
-                motion = motion_between(frames[t], frames[t + 1], compensate)
+                motion = motion_between(frames[t], frames[t + 1], config)
                 arrays["first"][at] = frames[t]
                 arrays["second"][at] = motion.next_frame
                 arrays["flow"][at] = motion.flow

@@ -14,6 +14,14 @@ MIN_CONSISTENT = 0.35  # less of the picture than this: the flow has failed
 
 
 @dataclass(frozen=True)
+class MotionConfig:
+    """How motion is measured; a labeller uses what it was trained with."""
+
+    compensate_camera: bool = True
+    """take the camera's motion out of flow and frames; False is the ablation"""
+
+
+@dataclass(frozen=True)
 class Motion:
     """The transition between two frames, with the camera's part taken out.
 
@@ -34,18 +42,19 @@ class Motion:
     valid: bool
 
 
-def motion_between(first: np.ndarray, second: np.ndarray, compensate: bool = True) -> Motion:
+def motion_between(
+    first: np.ndarray, second: np.ndarray, config: MotionConfig = MotionConfig()
+) -> Motion:
     """Flow between two frames, the camera's similarity removed where it can be believed.
 
     Args:
         first, second: uint8 (H, W, 3) RGB.
-        compensate: False leaves the camera's motion in (the ablation).
     """
     forward, backward = flow_pair(first, second)
     mask = consistent(forward, backward)
     valid = bool(mask.mean() >= MIN_CONSISTENT)
     camera, agreement = fit_camera(forward, mask)
-    if not compensate or agreement < MIN_AGREEMENT:
+    if not config.compensate_camera or agreement < MIN_AGREEMENT:
         camera = np.eye(2, 3, dtype=np.float32)
     height, width = mask.shape
     grid = pixel_grid(height, width)

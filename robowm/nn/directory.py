@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import safetensors.torch
 from torch import nn
@@ -38,10 +38,20 @@ def read_config[T](directory: Path, kind: str, config_class: type[T]) -> T:
     found = values.pop("kind", None) or values.get("type")
     if found != kind:
         raise UserError(f"{directory} holds a {found!r} model; expected a {kind!r} one.")
-    known = {f.name for f in dataclasses.fields(config_class)}  # type: ignore[arg-type]
-    for name in values.keys() - known:
-        raise UserError(f"{path} has an unknown field {name!r}. {nearest(name, known)}")
-    return config_class(**values)
+    return _build(config_class, values, path)
+
+
+def _build[T](config_class: type[T], values: dict[str, Any], path: Path) -> T:
+    """A dataclass from its JSON, those inside it too."""
+    hints = get_type_hints(config_class)
+    for name in values.keys() - hints.keys():
+        raise UserError(f"{path} has an unknown field {name!r}. {nearest(name, hints)}")
+    nested = {
+        name: _build(hints[name], value, path)
+        for name, value in values.items()
+        if dataclasses.is_dataclass(hints[name]) and isinstance(value, dict)
+    }
+    return config_class(**values | nested)
 
 
 def load_weights(directory: Path, model: nn.Module) -> None:

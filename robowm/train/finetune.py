@@ -158,9 +158,7 @@ def check_actions(demos: Episodes) -> None:
 
 def read_world_model(directory: Path) -> ViPRAConfig:
     """The configuration of a world model directory."""
-    config = read_config(directory, KIND, ViPRAConfig)
-    backbone = BackboneConfig(**config.backbone)  # type: ignore[arg-type]  # a dict, from JSON
-    return replace(config, backbone=backbone)
+    return read_config(directory, KIND, ViPRAConfig)
 
 
 def build_policy(demos: Episodes, config: PolicyConfig) -> "RobowmPolicy":

@@ -11,6 +11,7 @@ from robowm.batch import INVALID_CODE, LatentActions
 from robowm.episodes import Episodes, add_columns
 from robowm.errors import UserError
 from robowm.latent.gallery import write_gallery
+from robowm.latent.labeller import KIND
 from robowm.latent.model import LatentActionConfig, LatentActionModel
 from robowm.latent.report import Reality, reality
 from robowm.latent.transitions import TransitionStore, measure
@@ -18,7 +19,6 @@ from robowm.nn.directory import fingerprint, load_weights, read_config, resolve,
 from robowm.train.frames import held_out
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 
-KIND = "robowm_latent_action_model"
 SPEED_PX = (0.1, 1.0)  # a transition is drawn in proportion to its speed, between these
 
 
@@ -28,8 +28,6 @@ class LabelConfig:
 
     model: LatentActionConfig = field(default_factory=LatentActionConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    compensate_camera: bool = True
-    """take the camera's motion out of flow and frames; False is the ablation"""
     held_out: float = 0.1
     """share of episodes that the labeller does not train on; the reality report uses them"""
 
@@ -51,7 +49,7 @@ def label(
 
     Args:
         dataset: LeRobotDataset v3 directory.
-        config: used to train the labeller; with `model`, only its flow settings count.
+        config: used to train the labeller; with `model`, only what is not of the model counts.
         model: directory or Hub id of a trained labeller; None trains one on this dataset.
         camera: image column; None takes the first.
 
@@ -75,7 +73,7 @@ def label(
         raise UserError(f"{dataset} has no episode of two frames or more: nothing to label.")
     network = _build(config, model, episodes, key)
     scratch = stage.work / "transitions"
-    store = measure(episodes, key, scratch, config.compensate_camera)
+    store = measure(episodes, key, scratch, network.config.motion)
     kept_back = held_out(len(episodes), config.held_out, config.train.seed)[store.episode]
     if model is None:
         _train(network, store, kept_back, config, stage.work)
@@ -90,7 +88,7 @@ def label(
         "codes": network.config.codes,
         "tokens": network.config.tokens,
         "fps": episodes.fps,
-        "compensate_camera": config.compensate_camera,
+        "motion": plain(network.config.motion),
     }
     _write(episodes, store, labels, network.config, provenance)
     write_json(stage.work / "report.json", {"provenance": provenance, "reality": judged})

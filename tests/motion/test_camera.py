@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from robowm.motion.camera import MIN_AGREEMENT, fit_camera, motion_between
+from robowm.motion.camera import MIN_AGREEMENT, MotionConfig, fit_camera, motion_between
 from robowm.motion.flow import consistent, flow_pair
 
 SIZE = 64
@@ -61,7 +61,7 @@ def test_camera_motion_is_removed_and_the_objects_kept(seed: int) -> None:
     background = np.ones((SIZE, SIZE), bool)
     background[12:52, 12:56] = False
     assert np.abs(motion.flow[background & motion.mask]).mean() < 0.3
-    raw = motion_between(first, second, compensate=False)
+    raw = motion_between(first, second, MotionConfig(compensate_camera=False))
     assert np.abs(raw.flow[background & raw.mask]).mean() > 1
     y, x = 30, 30  # inside the object: its own motion less the camera's there
     camera = MOVED[:, :2] @ [x, y] + MOVED[:, 2] - [x, y]
