@@ -39,8 +39,8 @@ def quickstart() -> Recipe:
     return replace(
         recipe,
         label=replace(recipe.label, train=replace(recipe.label.train, steps=300, batch_size=32)),
-        pretrain=replace(recipe.pretrain, train=replace(recipe.pretrain.train, steps=600)),
-        finetune=replace(recipe.finetune, train=replace(recipe.finetune.train, steps=800)),
+        pretrain=replace(recipe.pretrain, train=replace(recipe.pretrain.train, steps=400)),
+        finetune=replace(recipe.finetune, train=replace(recipe.finetune.train, steps=600)),
     )
 
 

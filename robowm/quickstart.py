@@ -45,7 +45,7 @@ PACKAGES = ("torch", "lerobot", "robosuite", "mujoco", "opencv-python", "kornia"
 class QuickstartConfig:
     """How much of everything."""
 
-    videos: int = 60
+    videos: int = 48
     """action-free episodes to film, several arms lifting and stacking"""
     demonstrations: int = 10
     """labelled demonstrations of the task"""

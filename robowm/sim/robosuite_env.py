@@ -45,6 +45,8 @@ class RobosuiteConfig:
         max_steps: control steps (0.1 s each) until the episode is cut off; None: MAX_STEPS.
         camera_jitter: 0 leaves the camera in its place; 1 moves it anew at every reset, by up to
             15 cm and some degrees. For video only: policies are evaluated with 0.
+        camera_shake: 0 holds the camera still during an episode; 1 moves it like a hand would,
+            and `info["camera_sway"]` tells by how much. For video only.
     """
 
     task: str = "Lift"
@@ -52,6 +54,7 @@ class RobosuiteConfig:
     size_px: int = 64
     max_steps: int | None = None
     camera_jitter: float = 0.0
+    camera_shake: float = 0.0
 
 
 class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
@@ -110,21 +113,25 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
             np.random.default_rng([scene_seed, 1]) if jitters else None, self.config.camera_jitter
         )
         scene.lay_out(scene_seed)
+        self._shaking = np.random.default_rng([scene_seed, 3])
         self._expert = EXPERTS[self.config.task]()
         self._steps = self._held = 0
-        return self._observe(), {"success": False}
+        return self._observe(), {"success": False, "camera_sway": self._sway()}
 
     def step(
         self, action: np.ndarray
     ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One control step of 0.1 s; the reward is 1 at success, else 0."""
-        scene, _ = self._built()
+        scene, camera = self._built()
         scene.advance(np.asarray(action, np.float64))
+        if self.config.camera_shake > 0:
+            camera.shake(self._shaking, self.config.camera_shake)
         self._steps += 1
         self._held = self._held + 1 if scene.success() else 0
         success = self._held >= SUCCESS_HOLD_STEPS
         truncated = not success and self._steps >= self.max_steps
-        return self._observe(), float(success), success, truncated, {"success": success}
+        info = {"success": success, "camera_sway": self._sway()}
+        return self._observe(), float(success), success, truncated, info
 
     def expert_action(self) -> np.ndarray:
         """What the scripted expert would do now: float32 (7,). Ask once a step."""
@@ -141,6 +148,10 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
             self._camera.close()
             self._scene.close()
         self._scene = self._camera = None
+
+    def _sway(self) -> np.ndarray:
+        _, camera = self._built()
+        return np.array(camera.sway, np.float32)
 
     def _built(self) -> tuple[Scene, Camera]:
         if self._scene is None or self._camera is None:

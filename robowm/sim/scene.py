@@ -187,6 +187,35 @@ class Camera:
         self._model.cam_pos[self._id] = pos
         self._model.cam_quat[self._id] = quat
         self._model.cam_fovy[self._id] = fovy
+        self._stand = (np.array(pos), np.array(quat))
+        self._sway, self._sway_speed = np.zeros(6), np.zeros(6)
+
+    def shake(self, rng: np.random.Generator, amount: float) -> None:
+        """Move the camera on by 0.1 s, as a hand that holds it does: about where `jitter` left it.
+
+        Args:
+            rng: where the numbers come from.
+            amount: 1 is some 5 mm and 0.4 degrees a step, up to 2 cm and 2 degrees in all.
+        """
+        import mujoco
+
+        # a damped spring pushed at random: what steadies a hand is slower than what shakes it
+        push = rng.normal(size=6) * amount * np.array([0.003] * 3 + [0.005] * 3)
+        self._sway_speed = 0.7 * self._sway_speed - 0.15 * self._sway + push
+        self._sway = self._sway + self._sway_speed
+        pos, quat = self._stand
+        turned, turn = np.zeros(4), np.array([1.0, 0.0, 0.0, 0.0])
+        angle_rad = float(np.linalg.norm(self._sway[3:]))
+        if angle_rad > 0:
+            mujoco.mju_axisAngle2Quat(turn, self._sway[3:] / angle_rad, angle_rad)
+        mujoco.mju_mulQuat(turned, quat, turn)
+        self._model.cam_pos[self._id] = pos + self._sway[:3]
+        self._model.cam_quat[self._id] = turned
+
+    @property
+    def sway(self) -> np.ndarray:
+        """How far `shake` has moved it: float64 (6,), metres in the world, radians in the camera."""
+        return self._sway
 
     def frame(self) -> np.ndarray:
         """uint8 (size_px, size_px, 3), RGB, upright."""

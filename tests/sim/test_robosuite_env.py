@@ -153,3 +153,24 @@ def test_nothing_is_printed() -> None:
         [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_shaken_camera_sways_about_its_place_and_says_by_how_much() -> None:
+    shaken = RobosuiteEnv(task="Lift", size_px=32, camera_shake=1.0)
+    still_hand = np.zeros(7, np.float32)
+    _, info = shaken.reset(seed=4)
+    assert not info["camera_sway"].any()
+    sways, frames = [], []
+    for _ in range(30):
+        observation, *_, info = shaken.step(still_hand)
+        sways.append(info["camera_sway"])
+        frames.append(observation["frame"])
+    again = shaken.reset(seed=4)[1]["camera_sway"]
+    steps = np.diff(np.stack(sways), axis=0)
+    shaken.close()
+    assert not again.any()
+    assert 0.001 < np.abs(steps[:, :3]).mean() < 0.02  # metres in 0.1 s
+    assert 0.001 < np.abs(steps[:, 3:]).mean() < 0.03  # radians in 0.1 s
+    assert np.abs(np.stack(sways)[:, :3]).max() < 0.1
+    moved = np.abs(np.diff(np.stack(frames).astype(int), axis=0)).mean(axis=(1, 2, 3))
+    assert (moved > 1).mean() > 0.8
