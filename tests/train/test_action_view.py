@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,13 +46,17 @@ def labelled(tmp_path: Path, make_dataset: Callable[..., Path]) -> tuple[Path, n
     return root, write_labels(root)
 
 
+def open_view(tmp_path: Path, **settings: Any) -> LeRobotDataset:
+    return LeRobotDataset("local/view", tmp_path / "view", video_backend="pyav", **settings)
+
+
 def test_rows_are_the_valid_ones_and_action_is_the_latent(
     labelled: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
     root, vectors = labelled
     view = as_action(root, tmp_path / "view")
     assert (view.episodes, view.frames, view.left_out) == (4, 23, 13)
-    source, stock = Episodes(root), LeRobotDataset("local/view", root=tmp_path / "view")
+    source, stock = Episodes(root), open_view(tmp_path)
     assert len(stock) == 23 and stock.num_episodes == 4
     at = 0
     for number, (episode, first, rows) in enumerate(RUNS):
@@ -65,7 +70,7 @@ def test_rows_are_the_valid_ones_and_action_is_the_latent(
             np.testing.assert_array_equal(
                 (item[CAMERA] * 255).round().permute(1, 2, 0), frames[row]
             )
-            assert item["capture_time_s"].item() == row / 10
+            assert item["capture_time_s"].item() == pytest.approx(row / 10)
             assert (item["episode_index"], item["frame_index"], item["index"]) == (number, t, at)
             assert item["timestamp"].item() == pytest.approx(t / 10)
             at += 1
@@ -78,7 +83,7 @@ def test_statistics_are_those_of_the_view(
     root, vectors = labelled
     as_action(root, tmp_path / "view")
     kept = np.concatenate([vectors[9 * e + a : 9 * e + a + n] for e, a, n in RUNS])
-    meta = LeRobotDataset("local/view", root=tmp_path / "view").meta
+    meta = open_view(tmp_path).meta
     np.testing.assert_allclose(meta.stats["action"]["mean"], kept.mean(0), atol=1e-6)
     np.testing.assert_allclose(meta.stats["action"]["max"], kept.max(0), atol=1e-6)
     assert meta.stats["action"]["count"] == [23] and meta.stats["robot_action"]["count"] == [23]
@@ -93,7 +98,7 @@ def test_chunks_are_masked_where_a_run_ends(
 ) -> None:
     as_action(labelled[0], tmp_path / "view")
     deltas = {"action": [t / 10 for t in range(5)]}
-    stock = LeRobotDataset("local/view", root=tmp_path / "view", delta_timestamps=deltas)
+    stock = open_view(tmp_path, delta_timestamps=deltas)
     assert stock[10]["action_is_pad"].tolist() == [False, False, True, True, True]
 
 
@@ -112,7 +117,7 @@ def test_videos_are_shared_and_their_frames_found(tmp_path: Path) -> None:
     for path in root.rglob("*.mp4"):
         assert path.samefile(tmp_path / "view" / path.relative_to(root))
     episodes = Episodes(tmp_path / "view")
-    stock = LeRobotDataset("local/view", root=tmp_path / "view", video_backend="pyav")
+    stock = open_view(tmp_path)
     at = 0
     for number, (episode, first, rows) in enumerate(RUNS):
         levels = 20 + 50 * episode + 5 * np.arange(first, first + rows)

@@ -10,6 +10,7 @@ import pytest
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 from robowm import recipes
+from robowm.artefact import Stage
 from robowm.episodes import Episodes, EpisodeWriter, image_feature, label_sets
 from robowm.errors import UserError
 from robowm.swap import STAGING
@@ -80,7 +81,7 @@ def test_the_next_stage_takes_the_named_set(dataset: Path, tmp_path: Path) -> No
     frames = load_frames([episodes], 32, columns, tmp_path / "frames")
     want = all_labels(dataset, "latent_action_index.seed7")
     np.testing.assert_array_equal(frames.columns["latent_action_index"], want)
-    with pytest.raises(UserError, match=r"no latent actions; .*robowm label .*Allowed: seed7"):
+    with pytest.raises(UserError, match=r"no latent actions named 'default'; .*Allowed: seed7"):
         one_labeller([episodes])
     with pytest.raises(UserError, match=r"no latent actions.*--name seed` writes\. Did you mean"):
         one_labeller([episodes], "seed")
@@ -94,7 +95,7 @@ def test_a_kill_while_labels_are_put_in_place_is_completed(
     label(dataset, FEW)
     before = all_labels(dataset, "latent_action")
 
-    def die(root: Path, moves: list[tuple[Path, Path]], stage: module.Stage) -> None:
+    def die(root: Path, moves: list[tuple[Path, Path]], stage: Stage) -> None:
         killed_commit(root, [*moves, (stage.work, stage.out)], 4)
         raise KeyboardInterrupt
 
