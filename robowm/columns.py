@@ -5,6 +5,7 @@ time; videos are not touched. What is written here, stock lerobot opens and norm
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from robowm.artefact import write_json
+from robowm.errors import UserError
 from robowm.statistics import as_json, read_stats, replace_stats, stats_of, stats_of_span
 from robowm.swap import Move, commit, open_swap
 
@@ -49,9 +51,18 @@ def stage_columns(
     Returns:
         new files and their places. `info.json` is the first: then lerobot opens whatever a kill
         between two renames leaves, new columns being empty where they are not there yet.
+
+    Raises:
+        UserError: the disk is too full, or this user may not write.
     """
     root = Path(root)
     staging = open_swap(root)
+    needed, free = sum(map(_size, (root / "data").glob("*/*"))), shutil.disk_usage(root).free
+    if free < needed:
+        raise UserError(
+            f"{root}: its data files are written anew, which takes {needed >> 20} MB for a while; "
+            f"{free >> 20} MB are free."
+        )
     info = json.loads((root / "meta" / "info.json").read_text())
     kept = {k: v for k, v in info["features"].items() if k not in features}
     info["features"] = kept | dict(features)
@@ -59,6 +70,10 @@ def stage_columns(
     moves = [(staging / "info.json", root / "meta" / "info.json")]
     moves += _stage_data(root, staging, columns, hub_metadata(info["features"]))
     return moves + _stage_stats(root, staging, columns, counted or {})
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _stage_data(

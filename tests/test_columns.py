@@ -13,6 +13,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from robowm import columns
 from robowm.columns import add_columns, numbers, rewrite, stage_columns
 from robowm.episodes import Episodes, vector_feature
+from robowm.errors import UserError
 from robowm.swap import STAGING
 
 CAMERA = "observation.images.main"
@@ -99,6 +100,18 @@ def test_a_kill_before_the_journal_changes_nothing(
     killed_commit(dataset, stage(dataset), 1)
     assert "latent_action" not in Episodes(dataset).features
     assert {p: p.read_bytes() for p in before} == before
+
+
+def test_a_full_disk_is_said_before_anything_is_written(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(dataset)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1))
+    with pytest.raises(
+        UserError, match="written anew, which takes 0 MB for a while; 0 MB are free"
+    ):
+        stage(dataset)
+    assert not [*(dataset / STAGING).iterdir()]
 
 
 def test_large_row_groups_are_streamed_in_parts(
