@@ -1,6 +1,7 @@
 """The view in which `action` is the latent: every row valid, stock lerobot trains on it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 from robowm.batch import INVALID_CODE, LatentActions
 from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
+from robowm.statistics import stats_of
 from robowm.swap import commit
 from robowm.train.action_view import as_action
 from robowm.train.labels_on_disk import stage_labels
@@ -147,6 +150,35 @@ def test_what_cannot_be_a_view_is_refused(
     with pytest.raises(UserError, match="has no latent actions; expected the columns"):
         as_action(bare, tmp_path / "third")
     assert not (tmp_path / "third").exists()
+
+
+@pytest.mark.corpus
+def test_a_real_recording_gets_labels_and_a_view(corpus: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(corpus / "labelled" / "so101_record_test", tmp_path / "ds")
+    before = Episodes(root)
+    moved = [before.column("action", i) for i in range(4)]
+    stock = LeRobotDatasetMetadata("local/ds", root)
+    for key in ("min", "max", "mean", "std", "count"):  # lerobot's, and ours of the same rows
+        ours = stats_of(np.concatenate(moved))[key]
+        np.testing.assert_allclose(ours, stock.stats["action"][key], rtol=1e-3, atol=1e-3)
+    rows = np.arange(1491)
+    valid = rows % 100 != 50
+    vectors = np.random.default_rng(0).normal(size=(1491, 4)).astype(np.float32)
+    codes = np.where(valid[:, None], 2, INVALID_CODE) * np.ones((1, 2), np.int64)
+    actions = LatentActions(codes, vectors, valid)
+    commit(root, stage_labels(before, "default", rows, actions, {"sha256": "0"}))
+    view = as_action(root, tmp_path / "view")
+    assert view.episodes == 19 and view.frames == 1491 - 15
+    after = Episodes(root)
+    for i in range(4):
+        np.testing.assert_array_equal(after.column("action", i), moved[i])
+    first = Episodes(view.directory)
+    np.testing.assert_array_equal(first.column("robot_action", 1), moved[0][51:150])
+    np.testing.assert_array_equal(first.column("action", 1), vectors[51:150])
+    begin = "videos/observation.images.top/from_timestamp"
+    assert first._row(1)[begin] == pytest.approx(before._row(0)[begin] + 51 / 30)
+    meta = LeRobotDatasetMetadata("local/view", view.directory)
+    assert meta.total_episodes == 19 and meta.stats["action"]["count"] == [1476]
 
 
 def test_stock_act_trains_on_it(labelled: tuple[Path, np.ndarray], tmp_path: Path) -> None:
