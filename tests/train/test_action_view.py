@@ -13,6 +13,7 @@ import pytest
 from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
+from robowm.__main__ import main
 from robowm.batch import INVALID_CODE, LatentActions
 from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
@@ -181,15 +182,12 @@ def test_a_real_recording_gets_labels_and_a_view(corpus: Path, tmp_path: Path) -
     assert meta.total_episodes == 19 and meta.stats["action"]["count"] == [1476]
 
 
-def test_stock_act_trains_on_it(labelled: tuple[Path, np.ndarray], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "robowm", "label", str(labelled[0]), "--as-action", "view"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "23 frames in 4 episodes" in done.stdout and "13 rows without" in done.stdout
+def test_stock_act_trains_on_it(
+    labelled: tuple[Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["label", str(labelled[0]), "--as-action", str(tmp_path / "view")]) == 0
+    said = capsys.readouterr().out
+    assert "23 frames in 4 episodes" in said and "13 rows without" in said
     small = {"dim_model": 16, "n_heads": 2, "dim_feedforward": 16, "n_encoder_layers": 1}
     small |= {"n_vae_encoder_layers": 1, "chunk_size": 4, "n_action_steps": 4, "latent_dim": 4}
     flags = ["--policy.type=act", "--policy.device=cpu", "--policy.push_to_hub=false"]
