@@ -286,8 +286,9 @@ def _read_index(root: Path) -> Any:
 
     tables = []
     for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
-        names = pq.read_schema(path).names
-        tables.append(pq.read_table(path, columns=[n for n in names if not n.startswith("stats/")]))
+        with pq.ParquetFile(path) as file:
+            names = [n for n in file.schema_arrow.names if not n.startswith("stats/")]
+            tables.append(file.read(columns=names))
     if not tables:
         raise UserError(f"{root} has no episode; expected parquet files in meta/episodes.")
     whole = pa.concat_tables(tables, promote_options="permissive")
