@@ -101,6 +101,7 @@ FEW = shlex.split("--videos 4 --demonstrations 2 --episodes 2 --baseline-episode
 STAGES = [
     Stage("ingest", ["ingest", "BASE/video", "--out", "OUT", "--size-px", "32"], dataset),
     Stage("label", ["label", "OUT", *LONGER], labels, copied="unlabelled"),
+    Stage("as_action", ["label", "BASE/ingest", "--as-action", "OUT"], dataset),
     Stage("pretrain", ["pretrain", "BASE/ingest", "--out", "OUT", *LONGER], world_model),
     Stage("record", ["record", "--out", "OUT", "--episodes", "4"], dataset),
     Stage(

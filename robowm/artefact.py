@@ -33,21 +33,27 @@ class Stage:
     card: dict[str, Any]
     done: bool
 
+    def seal(self, **facts: Any) -> None:
+        """Write the card with `facts` added; the caller moves the work into its place."""
+        write_json(self.work / CARD, self.card | facts)
+
     def finish(self, **facts: Any) -> None:
         """Write the card with `facts` added, and move the work into its place."""
-        write_json(self.work / CARD, self.card | facts)
+        self.seal(**facts)
         if self.out.is_dir():  # empty: open_stage refused anything else
             self.out.rmdir()
         self.work.rename(self.out)
 
 
-def open_stage(out: Path, kind: str, settings: Any) -> Stage:
+def open_stage(out: Path, kind: str, settings: Any, replace: bool = False) -> Stage:
     """Begin, resume or recognise the artefact `out`.
 
     Args:
         out: target directory; may be absent or empty.
         kind: what it will be, such as "world_model".
         settings: JSON-like or dataclass; the same settings resume, others start afresh.
+        replace: work on although `out` is of this kind and other settings; it stays as it is
+            until the caller swaps it for the sealed work.
 
     Raises:
         UserError: `out` holds something else, or cannot be written.
@@ -61,11 +67,18 @@ def open_stage(out: Path, kind: str, settings: Any) -> Stage:
         found = read_card(out)
         if found and found["kind"] == kind and found["settings"] == card["settings"]:
             return Stage(out, out, found, done=True)
+        if replace and found and found["kind"] == kind:
+            return Stage(out, _begin(out, work, card), card, done=False)
         what = f"a {found['kind']} made with other settings" if found else "other files"
         raise UserError(
             f"--out {out} already holds {what}; expected a new or empty directory. "
             "Name another one, or delete this one first."
         )
+    return Stage(out, _begin(out, work, card), card, done=False)
+
+
+def _begin(out: Path, work: Path, card: dict[str, Any]) -> Path:
+    """The working directory, with what an earlier run of the same settings left in it."""
     try:
         if work.is_dir() and (read_card(work) or {}).get("settings") != card["settings"]:
             shutil.rmtree(work)
@@ -76,7 +89,7 @@ def open_stage(out: Path, kind: str, settings: Any) -> Stage:
             f"--out {out} cannot be written ({error.strerror}); expected a directory "
             "this user may create files in."
         ) from error
-    return Stage(out, work, card, done=False)
+    return work
 
 
 def read_card(directory: Path) -> dict[str, Any] | None:

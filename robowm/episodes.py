@@ -1,11 +1,14 @@
 """Episodes on disk: writes, reads and extends LeRobotDataset v3 directories.
 
 Writing goes through lerobot, so stock tools open the result. Reading is our own and plain
-(parquet through pyarrow): whole episodes in one go, no torch and no video stack at import.
+(parquet through pyarrow, a row group at a time): whole episodes in one go, no torch and no video
+stack at import, memory flat in the number of episodes.
 """
 
 import json
+import re
 import shutil
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +16,41 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from robowm.artefact import write_json
+from robowm.columns import add_columns as add_columns  # one door: write, read, extend
+from robowm.columns import numbers
 from robowm.errors import UserError
+from robowm.swap import finish_swap
 
 if TYPE_CHECKING:
     from robowm.batch import Clip  # torch comes with it: 500 MB in every worker of `ingest`
 
 IMAGE_PREFIX = "observation.images."
 LABEL_COLUMNS = ("latent_action", "latent_action_index", "latent_action_valid")
+DEFAULT_LABELS = "default"
+
+
+def label_columns(labels: str = DEFAULT_LABELS) -> tuple[str, str, str]:
+    """The columns of a label set: vectors, codes, validity. Those of "default" bear no name.
+
+    Raises:
+        UserError: not a name that may stand in a column's.
+    """
+    if labels == DEFAULT_LABELS:
+        return LABEL_COLUMNS
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", labels):
+        raise UserError(
+            f"label set {labels!r}: expected a name of letters, digits, '_' and '-', at most 64, "
+            "that begins with a letter or digit."
+        )
+    vectors, codes, valid = (f"{column}.{labels}" for column in LABEL_COLUMNS)
+    return vectors, codes, valid
+
+
+def label_sets(features: Collection[str]) -> list[str]:
+    """Names of the label sets that a dataset has."""
+    first = LABEL_COLUMNS[0]
+    named = sorted(f.removeprefix(f"{first}.") for f in features if f.startswith(f"{first}."))
+    return [DEFAULT_LABELS] * (first in features) + named
 
 
 def image_feature(size_px: int) -> dict[str, Any]:
@@ -104,9 +134,8 @@ class Episodes:
     """
 
     def __init__(self, root: Path) -> None:
-        import pyarrow.parquet as pq
-
         self.root = Path(root)
+        finish_swap(self.root)
         info_path = self.root / "meta" / "info.json"
         if not info_path.is_file():
             raise UserError(
@@ -121,15 +150,14 @@ class Episodes:
             )
         self.features: dict[str, Any] = self.info["features"]
         self.fps = int(self.info["fps"])
-        files = sorted((self.root / "meta" / "episodes").glob("*/*.parquet"))
-        rows = [row for file in files for row in pq.read_table(file).to_pylist()]
-        self._episodes = sorted(rows, key=lambda row: row["episode_index"])
-        self.lengths = np.array([row["length"] for row in self._episodes], np.int64)
-        self.tasks = [(row["tasks"] or [""])[0] for row in self._episodes]
-        self._table = lru_cache(maxsize=2)(self._read_table)
+        self._index = _read_index(self.root)
+        self.lengths = self._index.column("length").to_numpy().astype(np.int64)
+        self.tasks = [(tasks or [""])[0] for tasks in self._index.column("tasks").to_pylist()]
+        self._file = lru_cache(maxsize=2)(self._open_file)
+        self._last: dict[str, tuple[tuple[str, int], Any]] = {}  # a column's latest row group
 
     def __len__(self) -> int:
-        return len(self._episodes)
+        return len(self.lengths)
 
     def __repr__(self) -> str:
         return f"Episodes({str(self.root)!r}, {len(self)} episodes, {self.lengths.sum()} frames)"
@@ -152,10 +180,16 @@ class Episodes:
         return wanted or keys[0]
 
     def column(self, name: str, episode: int) -> np.ndarray:
-        """One numeric column of one episode: (T,) or (T, D)."""
-        table = self._rows(episode, name)
-        values = table.column(name).to_pylist()
-        return np.array(values, dtype=self.features[name]["dtype"])
+        """One numeric column of one episode: (T,) or (T, D).
+
+        Raises:
+            UserError: a value is missing.
+        """
+        feature = self.features[name]
+        try:
+            return numbers(self._rows(episode, name), feature["dtype"], tuple(feature["shape"]))
+        except ValueError as error:
+            raise UserError(f"{self.root}: {name!r} of episode {episode}: {error}.") from error
 
     def clip(self, episode: int, camera: str) -> "Clip":
         """One episode as a clip: its frames, and the source's own times where they were kept."""
@@ -172,28 +206,53 @@ class Episodes:
         """uint8 (T, H, W, 3) RGB of one episode."""
         if self.features[camera]["dtype"] == "video":
             return self._video_frames(episode, camera)
-        pictures = self._rows(episode, camera).column(camera).to_pylist()
-        return np.stack([_decode(picture["bytes"]) for picture in pictures])
+        pictures = self._rows(episode, camera)
+        chunks = [chunk.field("bytes") for chunk in pictures.chunks]
+        return np.stack([_decode(value.as_buffer()) for chunk in chunks for value in chunk])
+
+    def _row(self, episode: int) -> dict[str, Any]:
+        row: dict[str, Any] = self._index.slice(episode, 1).to_pylist()[0]
+        return row
 
     def _rows(self, episode: int, column: str) -> Any:
-        row = self._episodes[episode]
+        """One column of one episode, as a pyarrow chunked array."""
+        import pyarrow as pa
+
+        row = self._row(episode)
         path = self.info["data_path"].format(
             chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
         )
-        table, first_index = self._table(path, column)
+        _, first_index, ends = self._file(path)
         start = row["dataset_from_index"] - first_index
-        return table.slice(start, row["length"])
+        stop = start + row["length"]
+        parts = []
+        first, last = np.searchsorted(ends, [start, stop - 1], "right").tolist()
+        for group in range(first, last + 1):
+            begin = int(ends[group - 1]) if group else 0
+            values = self._group(path, group, column)
+            parts += values[max(0, start - begin) : stop - begin].chunks
+        return pa.chunked_array(parts)
 
-    def _read_table(self, path: str, column: str) -> tuple[Any, int]:
+    def _group(self, path: str, group: int, column: str) -> Any:
+        if self._last.get(column, (None,))[0] != (path, group):
+            self._last.pop(column, None)  # before the next is read: never two of them
+            table = self._file(path)[0].read_row_group(group, columns=[column])
+            self._last[column] = ((path, group), table.column(column))
+        return self._last[column][1]
+
+    def _open_file(self, path: str) -> tuple[Any, int, np.ndarray]:
+        """A data file, the index of its first row, and where each of its row groups ends."""
         import pyarrow.parquet as pq
 
-        table = pq.read_table(self.root / path, columns=[column, "index"])
-        return table, table.column("index")[0].as_py()
+        file = pq.ParquetFile(self.root / path)
+        counts = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        first = file.read_row_group(0, columns=["index"]).column("index")[0].as_py()
+        return file, first, np.cumsum(counts)
 
     def _video_frames(self, episode: int, camera: str) -> np.ndarray:
         import av
 
-        row = self._episodes[episode]
+        row = self._row(episode)
         path = self.info["video_path"].format(
             video_key=camera,
             chunk_index=row[f"videos/{camera}/chunk_index"],
@@ -212,52 +271,31 @@ class Episodes:
                 if frame.time > end_s - half_frame_s or len(frames) == row["length"]:
                     break
                 frames.append(frame.to_ndarray(format="rgb24"))
+        if len(frames) != row["length"]:
+            raise UserError(
+                f"{self.root / path} holds {len(frames)} frames of episode {episode}; "
+                f"the dataset says {row['length']}."
+            )
         return np.stack(frames)
 
 
-def add_columns(
-    root: Path, columns: dict[str, np.ndarray], features: dict[str, dict[str, Any]]
-) -> None:
-    """Add or replace columns of a dataset, every other byte of it kept.
-
-    Args:
-        root: LeRobotDataset v3 directory.
-        columns: name to array whose first axis is the dataset's rows, in index order.
-        features: name to lerobot feature; an `info` entry in it carries provenance.
-
-    The new parquet files are complete beside the old ones before the first is swapped in.
-    """
+def _read_index(root: Path) -> Any:
+    """The episodes as a pyarrow table in order, without their statistics."""
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from lerobot.datasets.feature_utils import get_hf_features_from_features
 
-    info = json.loads((root / "meta" / "info.json").read_text())
-    info["features"] = {k: v for k, v in info["features"].items() if k not in features} | features
-    schema = get_hf_features_from_features(
-        {
-            k: f | {"shape": tuple(f["shape"])}
-            for k, f in info["features"].items()
-            if f["dtype"] != "video"
-        }
-    ).arrow_schema
-    staged: list[tuple[Path, Path]] = []
-    for path in sorted((root / "data").glob("*/*.parquet")):
-        table = pq.read_table(path)
-        rows = table.column("index").to_numpy()
-        new = {
-            name: pa.array(values[rows].tolist(), type=schema.field(name).type)
-            for name, values in columns.items()
-        }
-        arrays = [new[n] if n in new else table.column(n) for n in schema.names]
-        temporary = path.with_name(f".{path.name}.tmp")
-        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), temporary)
-        staged.append((temporary, path))
-    for temporary, path in staged:
-        temporary.replace(path)
-    write_json(root / "meta" / "info.json", info)
+    tables = []
+    for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
+        with pq.ParquetFile(path) as file:
+            names = [n for n in file.schema_arrow.names if not n.startswith("stats/")]
+            tables.append(file.read(columns=names))
+    if not tables:
+        raise UserError(f"{root} has no episode; expected parquet files in meta/episodes.")
+    whole = pa.concat_tables(tables, promote_options="permissive")
+    return whole.sort_by("episode_index").combine_chunks()
 
 
-def _decode(png: bytes) -> np.ndarray:
+def _decode(png: Any) -> np.ndarray:
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

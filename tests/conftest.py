@@ -1,6 +1,10 @@
 """Fixtures that every test may use."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,3 +83,32 @@ def make_dataset() -> Callable[..., Path]:
         return root
 
     return make
+
+
+KILLED_COMMIT = """
+import json, os, signal, sys
+from pathlib import Path
+from robowm.swap import commit
+root, moves, last = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+seen = 0
+def hook(event, args):
+    global seen
+    seen += event == "os.rename"
+    if event == "os.rename" and seen == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+commit(root, [(Path(new), Path(target)) for new, target in moves])
+"""
+
+
+@pytest.fixture(scope="session")
+def killed_commit() -> Callable[..., None]:
+    """`robowm.swap.commit` in a process that dies before its rename `last`; 1 is the journal's."""
+
+    def commit(root: Path, moves: list[tuple[Path, Path]], last: int) -> None:
+        pairs = json.dumps([[str(path) for path in move] for move in moves])
+        words = [sys.executable, "-c", KILLED_COMMIT, str(root), pairs, str(last)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    return commit

@@ -4,10 +4,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-from robowm.episodes import Episodes, EpisodeWriter, add_columns, image_feature, vector_feature
+from robowm.episodes import (
+    Episodes,
+    EpisodeWriter,
+    add_columns,
+    image_feature,
+    label_columns,
+    label_sets,
+    vector_feature,
+)
 from robowm.errors import UserError
 
 
@@ -59,13 +69,20 @@ def test_added_columns_are_read_by_lerobot_and_keep_the_rest(
 
 
 def test_video_datasets_are_read_too(tmp_path: Path) -> None:
+    """As lerobot writes them: AV1, several episodes a file, several files and chunks."""
     ramp = np.linspace(20, 220, 6).astype(np.uint8)
-    clips = [np.broadcast_to(v[:, None, None, None], (6, 64, 64, 3)) for v in (ramp, ramp[::-1])]
+    ramps = [ramp, ramp[::-1], ramp[:4], ramp[2:], np.roll(ramp, 2)]
+    clips = [np.broadcast_to(v[:, None, None, None], (len(v), 64, 64, 3)) for v in ramps]
     feature = image_feature(64) | {"dtype": "video"}
     writer = EpisodeWriter(tmp_path / "ds", 10, {"observation.images.main": feature})
-    for clip in clips:
+    meta = writer._dataset.meta
+    for i, clip in enumerate(clips):
         writer.add({"observation.images.main": np.ascontiguousarray(clip)}, "")
+        if i == 1:  # from here on: a file an episode, two files a chunk
+            meta.update_chunk_settings(2, data_files_size_in_mb=1e-6, video_files_size_in_mb=1e-6)
     writer.close()
+    files = sorted(str(p.relative_to(tmp_path / "ds")) for p in tmp_path.rglob("*.mp4"))
+    assert len(files) == 4 and len({Path(f).parent for f in files}) == 2
     episodes = Episodes(tmp_path / "ds")
     for i, clip in enumerate(clips):
         frames = episodes.frames(i, episodes.camera())
@@ -85,3 +102,31 @@ def test_episode_columns_must_agree(tmp_path: Path) -> None:
     writer = EpisodeWriter(tmp_path / "ds", 10, {"a": vector_feature("float32", ["x", "y"])})
     with pytest.raises(ValueError, match="one length"):
         writer.add({"a": np.zeros((3, 2), np.float32), "b": np.zeros((4, 2), np.float32)}, "")
+
+
+def test_one_episode_is_read_at_a_time(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+    root = make_dataset(tmp_path / "ds", episodes=12)
+    episodes = Episodes(root)
+    before = pa.total_allocated_bytes()
+    frames = [episodes.frames(i, episodes.camera()) for i in range(12)]
+    held = pa.total_allocated_bytes() - before
+    assert held < sum(p.stat().st_size for p in root.glob("data/*/*")) / 6
+    (path,) = root.glob("data/*/*")
+    pq.write_table(pq.read_table(path), path)  # one row group, as older converters write it
+    again = Episodes(root)
+    for i in reversed(range(12)):
+        np.testing.assert_array_equal(again.frames(i, again.camera()), frames[i])
+    pq.write_table(pq.read_table(path), path, row_group_size=5)  # episodes across several
+    again = Episodes(root)
+    for i in range(12):
+        np.testing.assert_array_equal(again.frames(i, again.camera()), frames[i])
+        np.testing.assert_array_equal(again.column("episode_index", i), [i] * 9)
+
+
+def test_label_sets_have_names() -> None:
+    assert label_columns() == ("latent_action", "latent_action_index", "latent_action_valid")
+    assert label_columns("raft")[1] == "latent_action_index.raft"
+    features = [*label_columns("index"), *label_columns(), "action"]
+    assert label_sets(features) == ["default", "index"]
+    with pytest.raises(UserError, match="label set 'a/b': expected a name of letters"):
+        label_columns("a/b")

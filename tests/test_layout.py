@@ -13,7 +13,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LIBRARY = CHECKOUT / "robowm"
 MAX_LINES = 400
 
-BASE = {"__init__", "artefact", "batch", "episodes", "errors", "progress"}
+BASE = {"__init__", "artefact", "batch", "columns", "episodes", "errors", "progress"}
+BASE |= {"statistics", "swap"}
 LEARNT = BASE | {"nn", "video", "motion", "metrics"}
 MODELS = LEARNT | {"latent", "world"}
 # What each module or package directly under robowm/ may import, besides itself.

@@ -25,6 +25,13 @@ class Args:
     """trained labeller (labels/model of another dataset, or a Hub id); none trains one here"""
     camera: str | None = None
     """image column to label by; none takes the dataset's first"""
+    name: str = "default"
+    """label set: several stand side by side, the columns of all but "default" end in .NAME"""
+    replace: bool = False
+    """put the new labels in the place of those of this name that other settings made"""
+    as_action: Path | None = None
+    """directory for a view in which `action` is the latent, for stock policies; takes the labels
+    as they are where the dataset has them"""
     recipe: str = DEFAULT
     """named configuration that the other flags override"""
 
@@ -35,10 +42,19 @@ def defaults(recipe: str | None) -> Args:
 
 
 def run(args: Args) -> None:
-    """Label, and print what the held-out transitions say of the labels."""
+    """Label, and print what the held-out transitions say of the labels; then write the view."""
+    from robowm.train.labels_on_disk import has_labels
+
+    if args.as_action is None or args.replace or not has_labels(args.dataset, args.name):
+        _label(args)
+    if args.as_action is not None:
+        _as_action(args, args.as_action)
+
+
+def _label(args: Args) -> None:
     from robowm.train.label import label
 
-    result = label(args.dataset, args.config, args.labeller, args.camera)
+    result = label(args.dataset, args.config, args.labeller, args.camera, args.name, args.replace)
     r = result.reality
     print(
         f"{result.valid} of {result.transitions} transitions labelled; report and pictures in "
@@ -47,4 +63,19 @@ def run(args: Args) -> None:
         f"{r.psnr_other:.1f} dB with another's, {r.psnr_still:.1f} dB standing still; "
         f"flow cosine {r.flow_cosine:.2f} (another's {r.flow_cosine_other:.2f}); "
         f"perplexity {r.perplexity:.1f}, {r.dead_codes} dead codes"
+    )
+
+
+def _as_action(args: Args, out: Path) -> None:
+    from robowm.train.action_view import as_action
+
+    view = as_action(args.dataset, out, args.name, args.labeller)
+    files = f"{view.linked} files hard-linked"
+    if view.copied:
+        files += f", {view.copied} copied, for they lie on another file system"
+    print(
+        f"{view.directory}: {view.frames} frames in {view.episodes} episodes with the latent as "
+        f"action; {view.left_out} rows without a valid one are left out; {files}\n"
+        f"lerobot-train --dataset.repo_id=local/view --dataset.root={view.directory} "
+        "--policy.type=act --policy.push_to_hub=false"
     )

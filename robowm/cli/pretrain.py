@@ -19,6 +19,8 @@ class Args:
     out: Path
     """model directory to write: new or empty"""
     config: Annotated[PretrainConfig, tyro.conf.arg(name="")]
+    labels: str = "default"
+    """label set to train on, as `robowm label --name` called it"""
     recipe: str = DEFAULT
     """named configuration that the other flags override"""
 
@@ -32,7 +34,7 @@ def run(args: Args) -> None:
     """Pretrain, and print the held-out figures."""
     from robowm.train.pretrain import pretrain
 
-    v = pretrain(args.datasets, args.out, args.config)
+    v = pretrain(args.datasets, args.out, args.config, args.labels)
     print(
         f"world model in {args.out}\n"
         f"held out ({v.windows} windows): changed pixels of the future frame off by "

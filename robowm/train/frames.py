@@ -1,6 +1,6 @@
 """The frames of whole datasets in one memory-mapped array, so training never decodes a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Frames:
 def load_frames(
     datasets: Sequence[Episodes],
     size_px: int,
-    columns: Sequence[str],
+    columns: Mapping[str, str] | Sequence[str],
     directory: Path,
     camera: str | None = None,
 ) -> Frames:
@@ -57,7 +57,7 @@ def load_frames(
     Args:
         datasets: one or more datasets.
         size_px: side of the square frames; others are resized.
-        columns: numeric columns to read along.
+        columns: numeric columns to read along; a mapping gives each the name it gets here.
         directory: where the array is kept while the stage runs.
         camera: the image column, or None for each dataset's first.
     """
@@ -68,7 +68,8 @@ def load_frames(
     pixels = np.lib.format.open_memmap(
         directory / "frames.npy", mode="w+", dtype=np.uint8, shape=(total, size_px, size_px, 3)
     )
-    taken: dict[str, list[np.ndarray]] = {name: [] for name in columns}
+    source = columns if isinstance(columns, Mapping) else {name: name for name in columns}
+    taken: dict[str, list[np.ndarray]] = {name: [] for name in source}
     at = 0
     with progress("frames", total) as advance:
         for dataset in datasets:
@@ -77,8 +78,8 @@ def load_frames(
                 frames = _sized(dataset.clip(i, key).frames, size_px)
                 pixels[at : at + len(frames)] = frames
                 at += len(frames)
-                for name in columns:
-                    taken[name].append(dataset.column(name, i))
+                for name, column in source.items():
+                    taken[name].append(dataset.column(column, i))
                 advance(len(frames))
     texts = [text for d in datasets for text in d.tasks]
     tasks = sorted(set(texts))

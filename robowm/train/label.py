@@ -1,14 +1,15 @@
 """The stage `label`: from frames to one latent action per transition, written into the dataset."""
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from robowm.artefact import open_stage, plain, write_json
+from robowm.artefact import plain, write_json
 from robowm.batch import INVALID_CODE, LatentActions
-from robowm.episodes import Episodes, add_columns
+from robowm.episodes import DEFAULT_LABELS, Episodes
 from robowm.errors import UserError
 from robowm.latent.gallery import write_gallery
 from robowm.latent.labeller import KIND
@@ -17,6 +18,12 @@ from robowm.latent.report import Reality, reality
 from robowm.latent.transitions import TransitionStore, measure
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve, save_model
 from robowm.train.frames import held_out
+from robowm.train.labels_on_disk import (
+    commit_labels,
+    open_labels,
+    provenance_of,
+    stage_labels,
+)
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 
 SPEED_PX = (0.1, 1.0)  # a transition is drawn in proportion to its speed, between these
@@ -43,18 +50,26 @@ class LabelResult:
 
 
 def label(
-    dataset: Path, config: LabelConfig, model: str | None = None, camera: str | None = None
+    dataset: Path,
+    config: LabelConfig,
+    model: str | None = None,
+    camera: str | None = None,
+    labels: str = DEFAULT_LABELS,
+    replace: bool = False,
 ) -> LabelResult:
-    """Label every transition of a dataset; nothing that was in it is overwritten.
+    """Label every transition of a dataset; nothing else that was in it is changed.
 
     Args:
         dataset: LeRobotDataset v3 directory.
         config: used to train the labeller; with `model`, only what is not of the model counts.
         model: directory or Hub id of a trained labeller; None trains one on this dataset.
         camera: image column; None takes the first.
+        labels: name of the label set, for several side by side; see `label_columns`.
+        replace: put the new set in the place of one of that name made with other settings.
 
     Returns:
-        counts and the reality report; `DATASET/labels/` holds model, report and pictures.
+        counts and the reality report; `DATASET/labels/` (`labels.NAME/`) holds model, report and
+        pictures.
 
     Raises:
         UserError: not a dataset, no transition in it, or labels made with other settings.
@@ -62,8 +77,13 @@ def label(
     episodes = Episodes(dataset)
     key = episodes.camera(camera)
     source = fingerprint(resolve(model)) if model else None
-    settings = {"config": plain(config), "model": source, "camera": key}
-    stage = open_stage(Path(dataset) / "labels", "latent_action_labels", settings)
+    settings = {
+        "config": plain(config),
+        "model": source,
+        "camera": key,
+        "frames": int(episodes.lengths.sum()),
+    }
+    stage = open_labels(Path(dataset), labels, settings, replace)
     if stage.done:
         facts = stage.card
         return LabelResult(
@@ -79,25 +99,18 @@ def label(
         _train(network, store, kept_back, config, stage.work)
     network.eval()
     save_model(stage.work / "model", network, KIND, network.config)
-    labels = encode_all(network, store)
-    judged = reality(network, store, np.flatnonzero(kept_back & store.valid), labels)
-    write_gallery(stage.work, network, store, labels, np.flatnonzero(kept_back))
-    provenance = {
-        "labeller": KIND,
-        "sha256": fingerprint(stage.work / "model"),
-        "codes": network.config.codes,
-        "tokens": network.config.tokens,
-        "fps": episodes.fps,
-        "motion": plain(network.config.motion),
-    }
-    _write(episodes, store, labels, network.config, provenance)
+    actions = encode_all(network, store)
+    judged = reality(network, store, np.flatnonzero(kept_back & store.valid), actions)
+    write_gallery(stage.work, network, store, actions, np.flatnonzero(kept_back))
+    sha256 = fingerprint(stage.work / "model")
+    provenance = provenance_of(network.config, sha256, episodes.fps, key)
+    moves = stage_labels(episodes, labels, store.rows, actions, provenance)
     write_json(stage.work / "report.json", {"provenance": provenance, "reality": judged})
     drop_checkpoints(stage.work)
-    for path in [*scratch.iterdir()]:
-        path.unlink()
-    scratch.rmdir()
-    valid = int(labels.valid.sum())
-    stage.finish(transitions=len(store), valid=valid, reality=plain(judged), provenance=provenance)
+    shutil.rmtree(scratch)
+    valid = int(actions.valid.sum())
+    stage.seal(transitions=len(store), valid=valid, reality=plain(judged), provenance=provenance)
+    commit_labels(Path(dataset), moves, stage)
     return LabelResult(stage.out, len(store), valid, judged)
 
 
@@ -157,35 +170,3 @@ def encode_all(network: LatentActionModel, store: TransitionStore) -> LatentActi
     codes = torch.cat([c for _, c in encoded]).numpy().astype(np.int64)
     codes[~store.valid], vectors[~store.valid] = INVALID_CODE, 0
     return LatentActions(codes=codes, vectors=vectors, valid=np.array(store.valid))
-
-
-def _write(
-    episodes: Episodes,
-    store: TransitionStore,
-    labels: LatentActions,
-    shape: LatentActionConfig,
-    provenance: dict[str, object],
-) -> None:
-    rows = int(episodes.lengths.sum())
-    vectors = np.zeros((rows, labels.vectors.shape[1]), np.float32)
-    codes = np.full((rows, shape.tokens), INVALID_CODE, np.int64)
-    valid = np.zeros(rows, bool)
-    vectors[store.rows], codes[store.rows] = labels.vectors, labels.codes
-    valid[store.rows] = labels.valid
-
-    def feature(dtype: str, width: int) -> dict[str, object]:
-        return {"dtype": dtype, "shape": (width,), "names": None, "info": provenance}
-
-    add_columns(
-        episodes.root,
-        {
-            "latent_action": vectors,
-            "latent_action_index": codes,
-            "latent_action_valid": valid,
-        },
-        {
-            "latent_action": feature("float32", vectors.shape[1]),
-            "latent_action_index": feature("int64", shape.tokens),
-            "latent_action_valid": feature("bool", 1),
-        },
-    )

@@ -11,10 +11,11 @@ import torch
 
 from robowm.artefact import open_stage, plain, write_json
 from robowm.batch import INVALID_CODE, Batch
-from robowm.episodes import LABEL_COLUMNS, Episodes
+from robowm.episodes import DEFAULT_LABELS, LABEL_COLUMNS, Episodes, label_columns
 from robowm.errors import UserError
 from robowm.nn.directory import save_model
 from robowm.train.frames import Frames, held_out, load_frames
+from robowm.train.labels_on_disk import provenance_in
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 from robowm.world.contract import WorldModel
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
@@ -51,13 +52,16 @@ class Validation:
     windows: int
 
 
-def pretrain(datasets: Sequence[Path], out: Path, config: PretrainConfig) -> Validation:
+def pretrain(
+    datasets: Sequence[Path], out: Path, config: PretrainConfig, labels: str = DEFAULT_LABELS
+) -> Validation:
     """Train a world model on labelled datasets.
 
     Args:
         datasets: LeRobotDataset v3 directories that `label` has been through, by one labeller.
         out: model directory to write: `config.json`, `model.safetensors`, curves, pictures.
         config: see PretrainConfig; tokens and codes are taken from the labels.
+        labels: name of the label set to train on, the same in every dataset.
 
     Raises:
         UserError: a dataset is missing, unlabelled, or labelled by another labeller.
@@ -65,19 +69,21 @@ def pretrain(datasets: Sequence[Path], out: Path, config: PretrainConfig) -> Val
     if not datasets:
         raise UserError("no dataset was named; expected one or more labelled datasets.")
     opened = [Episodes(path) for path in datasets]
-    provenance = one_labeller(opened)
+    provenance = one_labeller(opened, labels)
     shape = replace(config.model, tokens=provenance["tokens"], codes=provenance["codes"])
     config = replace(config, model=shape)
     settings = {
         "config": plain(config),
         "datasets": [str(d) for d in datasets],
+        "labels": labels,
         "labeller": provenance["sha256"],
         "frames": [int(e.lengths.sum()) for e in opened],
     }
     stage = open_stage(out, "world_model", settings)
     if stage.done:
         return Validation(**stage.card["validation"])
-    frames = load_frames(opened, shape.backbone.size_px, LABEL_COLUMNS[1:], stage.work / "frames")
+    columns = dict(zip(LABEL_COLUMNS[1:], label_columns(labels)[1:], strict=True))
+    frames = load_frames(opened, shape.backbone.size_px, columns, stage.work / "frames")
     kept_back = held_out(int(frames.episode[-1]) + 1, config.held_out, config.train.seed)
     rows, judged = windows(frames, kept_back)
     torch.manual_seed(config.train.seed)
@@ -100,7 +106,7 @@ def pretrain(datasets: Sequence[Path], out: Path, config: PretrainConfig) -> Val
     return validation
 
 
-def one_labeller(datasets: Sequence[Episodes]) -> dict[str, Any]:
+def one_labeller(datasets: Sequence[Episodes], labels: str = DEFAULT_LABELS) -> dict[str, Any]:
     """The provenance that all datasets' labels share.
 
     Raises:
@@ -109,18 +115,13 @@ def one_labeller(datasets: Sequence[Episodes]) -> dict[str, Any]:
     """
     found: dict[str, Any] | None = None
     for dataset in datasets:
-        feature = dataset.features.get("latent_action")
-        if feature is None or "sha256" not in (feature.get("info") or {}):
-            raise UserError(
-                f"{dataset.root} has no latent actions; expected the columns that "
-                f"`robowm label {dataset.root}` writes."
-            )
-        if found is not None and feature["info"]["sha256"] != found["sha256"]:
+        info = provenance_in(dataset, labels)
+        if found is not None and info["sha256"] != found["sha256"]:
             raise UserError(
                 f"{dataset.root} was labelled by another model than {datasets[0].root}; expected "
-                "one labeller for all: pass the first one's labels/model to label --model."
+                "one labeller for all: pass the first one's labels/model to label --labeller."
             )
-        found = found or feature["info"]
+        found = found or info
     assert found is not None
     return found
 
