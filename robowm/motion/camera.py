@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from robowm.motion.check import consistent, pixel_grid
 from robowm.motion.config import DEFAULT, MotionConfig
 from robowm.motion.fit import STILL, fit_camera, move
-from robowm.motion.flow import clip_flows, consistent, pixel_grid
+from robowm.motion.flow import clip_flows
 
 MIN_AGREEMENT = 0.45  # below it the fit is wrong more often than right (see docs/architecture.md)
 MIN_CONSISTENT = 0.35  # less of the picture than this: the flow has failed

@@ -16,8 +16,8 @@ def warp_by_flow(frames: "Tensor", flow: "Tensor") -> "Tensor":
     Returns:
         float (B, C, H, W); beyond the edge the nearest pixel.
     """
-    from kornia.geometry.transform import remap
     from kornia.geometry import create_meshgrid
+    from kornia.geometry.transform import remap
 
     height, width = frames.shape[-2:]
     grid = create_meshgrid(height, width, False, flow.device, flow.dtype)
