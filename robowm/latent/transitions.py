@@ -1,20 +1,21 @@
 """Every transition of a dataset, motion measured once, kept as memory-mapped arrays."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from robowm.artefact import read_card, write_json
 from robowm.episodes import Episodes
+from robowm.errors import UserError
 from robowm.latent.model import Transitions
-from robowm.motion.camera import MotionConfig, motion_between
+from robowm.motion.config import MotionConfig
+from robowm.motion.store import ARRAYS, DONE, FACTS, create_arrays, fill_episode, open_array
 from robowm.progress import progress
+from robowm.video.workers import run_jobs
 
-ARRAYS = {"first": 3, "second": 3, "flow": 2, "mask": 1}
-DTYPES = {"first": np.uint8, "second": np.uint8, "flow": np.float16, "mask": np.uint8}
-FACTS = {"valid": np.bool_, "agreement": np.float32, "speed": np.float32}
+PER_WORKER = 400  # transitions that are worth a process: it takes about a second to start
 
 
 @dataclass(frozen=True)
@@ -51,60 +52,54 @@ class TransitionStore:
 
 
 def measure(
-    episodes: Episodes, camera: str, directory: Path, config: MotionConfig
+    episodes: Episodes,
+    camera: str,
+    directory: Path,
+    config: MotionConfig,
+    workers: int | None = None,
 ) -> TransitionStore:
     """Measure flow and camera motion of every transition; goes on where an earlier run stopped.
+
+    The result does not depend on the number of processes, nor on where it was interrupted.
 
     Args:
         episodes: the dataset.
         camera: its image column.
         directory: where the arrays are kept while the stage runs.
         config: how motion is measured.
+        workers: processes; None is one a core, or this one alone where there is little to do.
+
+    Raises:
+        UserError: reading an episode crashes the process, or what `motions` raises.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     lengths = episodes.lengths
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    rows = np.concatenate([np.arange(s, s + n - 1) for s, n in zip(starts, lengths, strict=False)])
-    episode = np.repeat(np.arange(len(lengths)), lengths - 1)
-    arrays, facts = _open_arrays(episodes, camera, directory, len(rows))
-    done = (read_card(directory) or {}).get("episodes_done", 0)
-    at = int((lengths[:done] - 1).sum())
-    with progress("optical flow", len(rows), at) as advance:
-        for i in range(done, len(lengths)):
-            frames = episodes.clip(i, camera).frames
-            for t in range(len(frames) - 1):
-                motion = motion_between(frames[t], frames[t + 1], config)
-                arrays["first"][at] = frames[t]
-                arrays["second"][at] = motion.next_frame
-                arrays["flow"][at] = motion.flow
-                arrays["mask"][at, ..., 0] = motion.mask
-                speed = np.linalg.norm(motion.flow, axis=-1).mean() * 64 / len(motion.flow)
-                facts["valid"][at], facts["agreement"][at] = motion.valid, motion.agreement
-                facts["speed"][at] = speed
-                at += 1
-            advance(len(frames) - 1)
-            if i % 50 == 49:
-                _note(directory, i + 1)
-    _note(directory, len(lengths))
-    return TransitionStore(arrays, rows, episode, **{k: np.array(v) for k, v in facts.items()})
-
-
-def _open_arrays(
-    episodes: Episodes, camera: str, directory: Path, count: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    counts = np.maximum(lengths - 1, 0)
+    starts = np.cumsum(counts) - counts
+    frame_starts = np.cumsum(lengths) - lengths
+    rows = [np.arange(s, s + n) for s, n in zip(frame_starts, counts, strict=True)]
     height, width = episodes.features[camera]["shape"][:2]
+    create_arrays(directory, int(counts.sum()), len(lengths), height, width)
+    done = open_array(directory, DONE)
+    left = np.flatnonzero(~done & (counts > 0))
+    jobs = [(episodes.root, camera, directory, int(i), int(starts[i]), config) for i in left]
+    workers = workers or _workers(int(counts[left].sum()), config)
+    with progress("optical flow of episodes", len(lengths), len(lengths) - len(jobs)) as advance:
+        crashed = run_jobs(fill_episode, jobs, workers, advance)
+    if crashed:
+        named = ", ".join(str(job[3]) for job in crashed)
+        raise UserError(
+            f"{episodes.root}: reading episode {named} ended its process (a crash, or no memory "
+            "left); expected frames that decode. Take it out of the dataset and label again."
+        )
+    return TransitionStore(
+        {name: open_array(directory, name) for name in ARRAYS},
+        np.concatenate(rows) if rows else np.zeros(0, np.int64),
+        np.repeat(np.arange(len(lengths)), counts),
+        **{name: np.array(open_array(directory, name)) for name in FACTS},
+    )
 
-    def opened(name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-        path = directory / f"{name}.npy"
-        if path.exists():
-            return np.lib.format.open_memmap(path, mode="r+")
-        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
 
-    shapes = {name: (count, height, width, channels) for name, channels in ARRAYS.items()}
-    arrays = {name: opened(name, shapes[name], DTYPES[name]) for name in ARRAYS}
-    return arrays, {name: opened(name, (count,), dtype) for name, dtype in FACTS.items()}
-
-
-def _note(directory: Path, episodes_done: int) -> None:
-    card = {"kind": "transitions", "settings": {}, "episodes_done": episodes_done}
-    write_json(directory / "robowm.json", card)
+def _workers(transitions: int, config: MotionConfig) -> int:
+    if config.estimator.startswith("raft"):
+        return 1  # torch uses all cores itself, and every process would hold the network
+    return max(1, min(len(os.sched_getaffinity(0)), transitions // PER_WORKER))

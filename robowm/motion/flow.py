@@ -1,12 +1,34 @@
-"""Dense optical flow with a forward-backward check (OpenCV's DIS, finest scale 0)."""
+"""Dense optical flow there and back: one interface over several estimators."""
 
-from functools import cache
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import get_args
 
 import cv2
 import numpy as np
 
+from robowm.errors import UserError, nearest
+from robowm.motion.check import consistent as consistent  # the check belongs to every flow
+from robowm.motion.check import pixel_grid as pixel_grid
+from robowm.motion.config import DEFAULT, Estimator, MotionConfig
+from robowm.motion.dis import dis_pair
 
-def flow_pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+RAFT_BATCH = 8
+# OpenCV's usual settings, as its tutorial has them; they are the baseline, not a route to use
+FARNEBACK = {
+    "pyr_scale": 0.5,
+    "levels": 3,
+    "winsize": 15,
+    "iterations": 3,
+    "poly_n": 5,
+    "poly_sigma": 1.2,
+    "flags": 0,
+}
+Flows = tuple[np.ndarray, np.ndarray]
+GrayPair = Callable[[np.ndarray, np.ndarray], Flows]
+
+
+def flow_pair(first: np.ndarray, second: np.ndarray, config: MotionConfig = DEFAULT) -> Flows:
     """Flow first→second and second→first.
 
     Args:
@@ -14,40 +36,63 @@ def flow_pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.nda
 
     Returns:
         two float32 (H, W, 2), pixels, x before y.
+
+    Raises:
+        UserError: no such estimator, or RAFT without weights.
     """
-    a, b = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
-    dis = _dis(a.shape[0], a.shape[1])
-    return dis.calc(a, b, None), dis.calc(b, a, None)  # type: ignore[call-overload]
+    return next(clip_flows(np.stack([first, second]), config))
 
 
-def consistent(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
-    """Where the flow there and back cancels: neither occluded nor failed.
-
-    |F + B∘w|² < 0.01 (|F|² + |B∘w|²) + 0.5, the test of Sundaram et al. 2010, eq. 5.
+def flow_pairs(first: np.ndarray, second: np.ndarray, config: MotionConfig = DEFAULT) -> Flows:
+    """Flow of N pairs, in batches where the estimator has them.
 
     Args:
-        forward, backward: float32 (H, W, 2), pixels.
+        first, second: uint8 (N, H, W, 3) RGB.
 
     Returns:
-        bool (H, W).
+        forward and backward, float32 (N, H, W, 2), pixels.
+
+    Raises:
+        UserError: no such estimator, or RAFT without weights.
     """
-    grid = pixel_grid(*forward.shape[:2])
-    x, y = np.moveaxis(grid + forward, -1, 0)
-    back = cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    gap = ((forward + back) ** 2).sum(-1)
-    return gap < 0.01 * ((forward**2).sum(-1) + (back**2).sum(-1)) + 0.5
+    if config.estimator.startswith("raft"):
+        from robowm.motion.raft import raft_flow
+
+        return raft_flow(first, second, config), raft_flow(second, first, config)
+    flows = [flow_pair(a, b, config) for a, b in zip(first, second, strict=True)]
+    return np.stack([f for f, _ in flows]), np.stack([b for _, b in flows])
 
 
-@cache
-def pixel_grid(height: int, width: int) -> np.ndarray:
-    """float32 (H, W, 2): each pixel's own x, y."""
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    return np.stack([x, y], axis=-1)
+def clip_flows(frames: np.ndarray, config: MotionConfig = DEFAULT) -> Iterator[Flows]:
+    """Flow between neighbours of a clip: T-1 pairs of forward and backward.
+
+    Each frame is turned to grey once. The same pair gives the same flow whatever came before it.
+
+    Args:
+        frames: uint8 (T, H, W, 3) RGB.
+    """
+    if config.estimator.startswith("raft"):
+        for at in range(0, len(frames) - 1, RAFT_BATCH):
+            part = frames[at : at + RAFT_BATCH + 1]
+            yield from zip(*flow_pairs(part[:-1], part[1:], config), strict=True)
+        return
+    pair = _gray_pair(config)
+    grays = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
+    for a, b in pairwise(grays):
+        yield pair(a, b)
 
 
-@cache
-def _dis(height: int, width: int) -> cv2.DISOpticalFlow:
-    # One object a size: DIS keeps state, and a small image changes its scales for later ones.
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    dis.setFinestScale(0)
-    return dis
+def _gray_pair(config: MotionConfig) -> GrayPair:
+    """The estimator for two uint8 (H, W) grey pictures."""
+    if config.estimator == "dis":
+        return lambda a, b: dis_pair(a, b, config)
+    if config.estimator == "farneback":
+        farneback = cv2.calcOpticalFlowFarneback
+        return lambda a, b: (
+            farneback(a, b, None, **FARNEBACK),  # type: ignore[call-overload]
+            farneback(b, a, None, **FARNEBACK),  # type: ignore[call-overload]
+        )
+    raise UserError(
+        f"estimator {config.estimator!r} is unknown. "
+        f"{nearest(config.estimator, get_args(Estimator))}"
+    )

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from robowm.motion.camera import MIN_AGREEMENT, MotionConfig, fit_camera, motion_between
+from robowm.motion.camera import MIN_AGREEMENT, MotionConfig, motion_between
+from robowm.motion.fit import fit_camera
 from robowm.motion.flow import consistent, flow_pair
 
 SIZE = 64
@@ -84,6 +85,7 @@ def test_unrelated_frames_are_invalid() -> None:
 
 
 def test_no_trusted_point_means_no_fit() -> None:
-    camera, agreement = fit_camera(np.ones((64, 64, 2), np.float32), np.zeros((64, 64), bool))
-    assert agreement == 0
-    np.testing.assert_array_equal(camera, np.eye(2, 3))
+    fit = fit_camera(np.ones((64, 64, 2), np.float32), np.zeros((64, 64), bool))
+    assert fit.agreement == 0
+    np.testing.assert_array_equal(fit.warp, np.eye(3))
+    np.testing.assert_array_equal(fit.similarity, np.eye(2, 3))
