@@ -20,6 +20,9 @@ COLUMNS = {
     "reason": "string",
     "episode_index": "int64",
     "note": "string",
+    "task": "string",
+    "task_from": "string",
+    "key": "string",
     "frames": "int64",
     "first_frame": "int64",
     "rate_hz": "float64",
@@ -39,7 +42,8 @@ def assemble(work: Path, shots: Path, rows: list[dict[str, Any]], config: Ingest
 
     Args:
         shots: folder of the cached arrays; a kept row's `cached` names its file there.
-        rows: manifest rows; their `episode_index` is set here.
+        rows: manifest rows; their `episode_index` is set here. Where they name `columns`, all
+            kept ones name the same.
     """
     for stale in work.iterdir():
         if stale.is_dir() and stale != shots:
@@ -49,13 +53,16 @@ def assemble(work: Path, shots: Path, rows: list[dict[str, Any]], config: Ingest
         CAMERA: image_feature(config.size_px),
         "capture_time_s": vector_feature("float64", ["s"]),
     }
-    writer = EpisodeWriter(building, fps=config.fps, features=features)
     kept = [row for row in rows if row["kept"]]
+    extra = kept[0].get("columns", {})
+    features |= {name: vector_feature("float32", names) for name, names in extra.items()}
+    writer = EpisodeWriter(building, fps=config.fps, features=features)
     with progress("assembling", total=len(kept)) as advance:
         for row in kept:
             with np.load(shots / row["cached"]) as arrays:
                 columns = {CAMERA: arrays["frames"], "capture_time_s": arrays["capture_time_s"]}
-            row["episode_index"] = writer.add(columns, task="")
+                columns |= {name: arrays[name] for name in extra}
+            row["episode_index"] = writer.add(columns, task=row.get("task", ""))
             advance()
     writer.close()
     shutil.rmtree(building / "images", ignore_errors=True)  # lerobot's scratch, empty by now

@@ -3,8 +3,8 @@
 Nothing here holds more than a few decoded frames: pictures are made small as they come.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -168,7 +168,18 @@ class _Reel:
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[Video]:
+def open_video(clip: Path | Callable[[], AbstractContextManager[Any]]) -> Iterator[Video]:
+    """Open a clip: the first video stream of a file, or whatever a source's own function opens.
+
+    Raises:
+        UnusableClip: as `open_file`, or what the source's function raises.
+    """
+    with open_file(clip) if isinstance(clip, Path) else clip() as video:
+        yield video
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[Video]:
     """Open the first video stream of `path`.
 
     Raises:
