@@ -16,9 +16,10 @@ import tyro
 from robowm import recipes
 from robowm.errors import UserError, nearest
 from robowm.video.config import IngestConfig
+from robowm.video.sources.detect import FILES, recipe_for
+from robowm.video.sources.hub import on_disk
 
 FOLDER = "datasets"
-RECIPE = "clips_folder"
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,22 @@ class Args:
     out: Path
     """directory to create"""
     config: tyro.conf.OmitArgPrefixes[IngestConfig]
-    recipe: str = RECIPE
-    """how the sources are read, and the defaults of the other flags: datasets/NAME"""
+    recipe: str | None = None
+    """datasets/NAME: how sources are read, and what the other flags are unless given. Video files,
+    LeRobotDatasets, hdf5 and web addresses need none"""
     camera: tuple[str, ...] = ()
     """cameras to take where a source has several, each a clip of its own (default: the first)"""
     keep_actions: bool = False
     """keep a labelled source's actions and states; all kept clips must have the same"""
+    append: bool = False
+    """add clips that are not in --out yet; what is there stays as it is"""
     workers: int = min(2, os.cpu_count() or 1)
     """processes that decode, one core each"""
 
 
 def defaults(recipe: str | None) -> Args:
     """The flags' defaults under a named recipe."""
-    name = (recipe or RECIPE).removeprefix(f"{FOLDER}/")
-    return Args(tyro.MISSING, tyro.MISSING, config=load(name).SPEC, recipe=name)
+    return Args(tyro.MISSING, tyro.MISSING, config=load(recipe or FILES).SPEC, recipe=recipe)
 
 
 def load(name: str) -> Any:
@@ -52,27 +55,34 @@ def load(name: str) -> Any:
     Raises:
         UserError: there is none, or it makes clips and does not read any.
     """
+    name = name.removeprefix(f"{FOLDER}/")
     module = recipes.load(f"{FOLDER}/{name}")
     if not hasattr(module, "find"):
         allowed = [n.removeprefix(f"{FOLDER}/") for n in recipes.names(FOLDER)]
         allowed.remove(name)
-        raise UserError(f"recipe {name!r} reads no clips: {(module.__doc__ or "").splitlines()[0]} {nearest('', allowed)}")
+        about = (module.__doc__ or "").splitlines()[0]
+        raise UserError(f"recipe {name!r} reads no clips: {about} {nearest('', allowed)}")
     return module
 
 
 def run(args: Args) -> None:
     """Ingest, and say what was kept and why the rest was not."""
+    from robowm.video.append import append
     from robowm.video.ingest import ingest
 
-    done = ingest(
+    sources = on_disk(args.sources)
+    recipe = args.recipe or recipe_for(sources)
+    done = (append if args.append else ingest)(
         args.sources,
         args.out,
         args.config,
         workers=args.workers,
-        find=load(args.recipe.removeprefix(f"{FOLDER}/")).find,
+        find=load(recipe).find,
         cameras=args.camera,
         keep_actions=args.keep_actions,
     )
+    if done.added is not None:
+        print(f"{done.added} clips were new; in all:")
     width = max(map(len, done.shots))
     print(f"{done.clips} clips ({done.others} other files passed over), shots by decision:")
     for reason, count in done.shots.items():

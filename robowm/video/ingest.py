@@ -27,6 +27,7 @@ from robowm.video.sample import pick, take
 from robowm.video.shots import survey
 from robowm.video.sources.entry import Entry, Found, Search
 from robowm.video.sources.files import find_files
+from robowm.video.sources.hub import on_disk
 from robowm.video.sources.labels import attach, check_rates, same_columns
 from robowm.video.workers import run_jobs
 
@@ -45,6 +46,7 @@ class IngestSummary:
         shots: number of rows by reason; "ok" is what was kept.
         frames: stored frames.
         seconds: of source time that they span.
+        added: clips that an append found new; None for an ingest.
     """
 
     out: Path
@@ -54,6 +56,7 @@ class IngestSummary:
     frames: int
     seconds: float
     shots: dict[str, int] = field(default_factory=dict)
+    added: int | None = None
 
 
 def ingest(
@@ -91,14 +94,15 @@ def ingest(
     config = config or IngestConfig()
     config.check()
     out = Path(out)
-    search = Search(tuple(map(str, sources)), cameras, out.with_name(f"{out.name}.downloads"))
+    given = tuple(map(str, sources))
+    search = Search(on_disk(given), cameras, out.with_name(f"{out.name}.downloads"))
     found, others = find(search)
     check_rates(found, config.fps, keep_actions)
     clips = {entry.name: entry for entry in found}
-    keys = {name: _key(entry) for name, entry in clips.items()}
+    keys = {name: clip_key(entry) for name, entry in clips.items()}
     inventory = hashlib.sha256("".join(keys.values()).encode()).hexdigest()
     settings = {
-        "sources": search.sources,
+        "sources": given,
         "cameras": cameras,
         "find": f"{find.__module__}.{find.__qualname__}",
         "keep_actions": keep_actions,
@@ -116,7 +120,7 @@ def ingest(
         return IngestSummary(out=stage.out, manifest=stage.out / MANIFEST, **stage.card["summary"])
     cache = stage.work / "clips"
     cache.mkdir(exist_ok=True)
-    _decide_all(clips, keys, cache, config, workers, keep_actions)
+    decide_all(clips, keys, cache, config, workers, keep_actions)
     rows = [
         {"source": name, "key": keys[name], **row}
         for name in clips
@@ -193,7 +197,7 @@ def decide(path: Any, config: IngestConfig) -> tuple[list[Row], Iterator[Columns
     return rows, columns
 
 
-def _decide_all(
+def decide_all(
     clips: dict[str, Entry],
     keys: dict[str, str],
     cache: Path,
@@ -249,7 +253,7 @@ def _row(**values: Any) -> Row:
     return row | values
 
 
-def _key(entry: Entry) -> str:
+def clip_key(entry: Entry) -> str:
     """The cache's name for a clip: another one when what is behind it changes."""
     text = f"{entry.name}\n{entry.state}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from robowm.errors import UserError
-from robowm.video.decode import UnusableClip
-from robowm.video.sources.arrays import open_counted
+from robowm.video.decode import UnusableClip, name_of
+from robowm.video.sources.clocks import open_counted
 from robowm.video.sources.entry import Entry, Found, Missing, Search, state_of
 from robowm.video.sources.labels import ACTION, STATE, Label, Track
 
@@ -58,7 +58,7 @@ def find_annotated(search: Search, layout: Annotated) -> Found:
         if not files:
             raise UserError(f"{source} holds no annotation/SPLIT/N.json.")
         for path in files:
-            name = f"{source.name}/{path.relative_to(source).with_suffix('').as_posix()}"
+            name = f"{name_of(source)}/{path.relative_to(source).with_suffix('').as_posix()}"
             cameras = map(int, search.cameras or ("0",))
             entries += [_entry(path, name, camera, layout) for camera in cameras]
     return Found(entries)

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from robowm.video.decode import UnusableClip, Video, open_video
+from robowm.video.decode import UnusableClip
 
 
 @dataclass
@@ -70,28 +69,3 @@ def decoded(picture: Any) -> np.ndarray:
 def open_reel(load: Callable[..., Any], *words: Any) -> Iterator[Reel]:
     """Open `load(*words)`: pictures and times; the form an entry's `clip` takes, by `partial`."""
     yield Reel(*load(*words))
-
-
-@contextmanager
-def open_counted(path: Path, rate_hz: float) -> Iterator["Counted"]:
-    """Open a video file whose clock is known to lie: picture n is shown at n / rate_hz."""
-    with open_video(path) as video:
-        yield Counted(video, rate_hz)
-
-
-class Counted:
-    """A Video on another clock: its pictures are counted, the container's times are not read."""
-
-    def __init__(self, video: Video, rate_hz: float) -> None:
-        self.rate_hz = rate_hz
-        self.width_px, self.height_px, self.small = video.width_px, video.height_px, video.small
-        self.duration_s = video.duration_s * video.rate_hz / rate_hz
-        self.note, self.end_s = "", 0.0
-        self._video = video
-
-    def frames(self) -> Iterator[tuple[float, Any]]:
-        """Yield (time_s, av.VideoFrame)."""
-        for n, (_, frame) in enumerate(self._video.frames()):
-            self.end_s = (n + 1) / self.rate_hz
-            yield n / self.rate_hz, frame
-        self.note = self._video.note

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from robowm.errors import UserError, nearest
-from robowm.video.decode import UnusableClip
+from robowm.video.decode import UnusableClip, name_of
 from robowm.video.sources.arrays import open_reel
 from robowm.video.sources.entry import Entry, Found, Missing, Search, state_of
 from robowm.video.sources.labels import ACTION, STATE, Label, Track
@@ -67,7 +67,9 @@ def find_rlds(search: Search, layout: Layout) -> Found:
             raise UserError(f"{source} holds no *.tfrecord* file; expected a TFDS folder of them.")
         for path in files:
             below = path.relative_to(source).as_posix() if path != source else ""
-            entries += _entries(path, "/".join(filter(None, [source.name, below])), cameras, layout)
+            entries += _entries(
+                path, "/".join(filter(None, [name_of(source), below])), cameras, layout
+            )
     return Found(entries)
 
 
