@@ -25,7 +25,7 @@ from robowm.video.decode import UnusableClip
 from robowm.video.judge import reason_for
 from robowm.video.sample import pick, take
 from robowm.video.shots import survey
-from robowm.video.sources.entry import Entry, Found, Search
+from robowm.video.sources.entry import Entry, Found, Search, described
 from robowm.video.sources.files import find_files
 from robowm.video.sources.hub import on_disk
 from robowm.video.sources.labels import attach, check_rates, same_columns
@@ -104,7 +104,7 @@ def ingest(
     settings = {
         "sources": given,
         "cameras": cameras,
-        "find": f"{find.__module__}.{find.__qualname__}",
+        "find": described(find),
         "keep_actions": keep_actions,
         "config": asdict(config),
     }

@@ -18,7 +18,7 @@ SIDECARS = (".txt", ".json", ".jsonl", ".srt", ".vtt")
 TABLES = ("captions", "metadata", "labels", "annotations")  # .json, .jsonl or .csv, in a folder
 TEXT_KEYS = (
     *("task", "instruction", "language_instruction", "caption", "text", "label"),
-    *("description", "title"),
+    *("title", "description"),
 )
 NAME_KEYS = ("file_name", "filename", "file", "video", "video_path", "path", "name", "id")
 START_KEYS, END_KEYS = ("start_s", "start", "begin"), ("end_s", "end", "stop")
@@ -199,4 +199,5 @@ def _seconds(clock: tuple[str | None, ...]) -> float:
 
 
 def _tidy(text: str) -> str:
-    return " ".join(text.split())
+    words = text.split()
+    return " ".join(words if len(words) != 1 else text.replace("_", " ").split())

@@ -7,6 +7,7 @@ Everything after that (shots, judging, resampling by time, manifest, resume) is 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +73,13 @@ class Missing:
 
     def __call__(self) -> AbstractContextManager[Any]:
         raise UnusableClip(self.reason, self.note)
+
+
+def described(find: Callable[..., Any]) -> str:
+    """A finder's name, for the card of what it made."""
+    inner = find.func if isinstance(find, partial) else find
+    settings = f" {find.keywords}" if isinstance(find, partial) else ""
+    return f"{inner.__module__}.{inner.__qualname__}{settings}"
 
 
 def state_of(*paths: Path) -> str:
