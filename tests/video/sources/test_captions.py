@@ -57,7 +57,8 @@ def test_subtitles() -> None:
 def test_tables(tmp_path) -> None:
     forms = {
         "captions.json": json.dumps({"a.mp4": "lift it", "b": {"caption": "drop it"}}),
-        "metadata.jsonl": '{"file_name": "x/a.mp4", "text": "lift it"}\n{"id": "b", "label": "drop it"}',
+        "metadata.jsonl": '{"file_name": "x/a.mp4", "text": "lift it"}\n'
+        '{"id": "b", "label": "drop it"}\n',
         "labels.csv": "video,caption\na.mp4,lift it\nb.webm,drop it\n",
         "annotations.json": json.dumps(
             [{"id": "a", "text": "lift it"}, {"id": "b", "task": "drop it"}]
