@@ -20,6 +20,7 @@ from robowm.video.sources.detect import FILES, recipe_for
 from robowm.video.sources.hub import on_disk
 
 FOLDER = "datasets"
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Args:
     out: Path
     """directory to create"""
     config: tyro.conf.OmitArgPrefixes[IngestConfig]
-    recipe: str | None = None
-    """datasets/NAME: how sources are read, and what the other flags are unless given. Video files,
-    LeRobotDatasets, hdf5 and web addresses need none"""
+    recipe: str = AUTO
+    """datasets/NAME: how sources are read, and the defaults of other flags; auto tells video files,
+    LeRobotDatasets, hdf5 and web addresses apart"""
     camera: tuple[str, ...] = ()
     """cameras to take where a source has several, each a clip of its own (default: the first)"""
     keep_actions: bool = False
@@ -46,7 +47,7 @@ class Args:
 
 def defaults(recipe: str | None) -> Args:
     """The flags' defaults under a named recipe."""
-    return Args(tyro.MISSING, tyro.MISSING, config=load(recipe or FILES).SPEC, recipe=recipe)
+    return Args(tyro.MISSING, tyro.MISSING, config=load(recipe or AUTO).SPEC, recipe=recipe or AUTO)
 
 
 def load(name: str) -> Any:
@@ -55,7 +56,7 @@ def load(name: str) -> Any:
     Raises:
         UserError: there is none, or it makes clips and does not read any.
     """
-    name = name.removeprefix(f"{FOLDER}/")
+    name = FILES if name == AUTO else name.removeprefix(f"{FOLDER}/")
     module = recipes.load(f"{FOLDER}/{name}")
     if not hasattr(module, "find"):
         allowed = [n.removeprefix(f"{FOLDER}/") for n in recipes.names(FOLDER)]
@@ -71,7 +72,7 @@ def run(args: Args) -> None:
     from robowm.video.ingest import ingest
 
     sources = on_disk(args.sources)
-    recipe = args.recipe or recipe_for(sources)
+    recipe = recipe_for(sources) if args.recipe == AUTO else args.recipe
     done = (append if args.append else ingest)(
         args.sources,
         args.out,

@@ -25,7 +25,7 @@ from robowm.video.decode import UnusableClip
 from robowm.video.judge import reason_for
 from robowm.video.sample import pick, take
 from robowm.video.shots import survey
-from robowm.video.sources.entry import Entry, Found, Search, described
+from robowm.video.sources.entry import Entry, Found, Search, described, read_label
 from robowm.video.sources.files import find_files
 from robowm.video.sources.hub import on_disk
 from robowm.video.sources.labels import attach, check_rates, same_columns
@@ -220,7 +220,7 @@ def decide_all(
 
 def _decide_one(entry: Entry, folder: Path, config: IngestConfig, keep_actions: bool) -> None:
     try:
-        label = entry.label()
+        label = read_label(entry, keep_actions)
         _store(folder, *attach(label, *decide(entry.clip, config), keep_actions))
     except UnusableClip as unusable:
         _store(folder, [_row(reason=unusable.reason, note=unusable.note)], iter(()))

@@ -67,23 +67,32 @@ def find_annotated(search: Search, layout: Annotated) -> Found:
 def _entry(path: Path, name: str, camera: int, layout: Annotated) -> Entry:
     name = f"{name}/{camera}"
     try:
-        videos = read_annotation(path)["videos"]
-        video = path.parents[ROOT_DEPTH - 1] / videos[camera]["video_path"]
-    except (UnusableClip, LookupError, TypeError) as error:
-        note = (
-            error.note if isinstance(error, UnusableClip) else f"no video {camera} in {path.name}"
-        )
-        return Entry(name, state_of(path), Missing(note))
-    state = state_of(path, video)
-    if not video.is_file():
-        return Entry(name, state, Missing(f"{videos[camera]['video_path']} is absent"))
+        video = _video(path, camera)
+    except UnusableClip as missing:
+        return Entry(name, state_of(path), Missing(missing.note))
     return Entry(
         name,
-        state,
+        state_of(path, video),
         partial(open_counted, video, layout.rate_hz),
         partial(_label, path, layout),
         layout.rate_hz if layout.action_steps else None,
     )
+
+
+def _video(path: Path, camera: int) -> Path:
+    """The video of an annotation: where it usually is, else where the annotation says."""
+    root = path.parents[ROOT_DEPTH - 1]
+    folder = root / "videos" / path.parent.name / path.stem
+    for usual in (folder / f"{camera}.mp4", *([folder / "rgb.mp4"] if camera == 0 else [])):
+        if usual.is_file():
+            return usual
+    try:
+        said = str(read_annotation(path)["videos"][camera]["video_path"])
+    except (LookupError, TypeError) as error:
+        raise UnusableClip("missing", f"no video {camera} in {path.name}") from error
+    if not (root / said).is_file():
+        raise UnusableClip("missing", f"{said} is absent")
+    return root / said
 
 
 def read_annotation(path: Path) -> dict[str, Any]:

@@ -75,6 +75,16 @@ class Missing:
         raise UnusableClip(self.reason, self.note)
 
 
+def read_label(entry: Entry, keep_actions: bool) -> Label:
+    """An entry's label; one that cannot be read matters only where actions are to be kept."""
+    try:
+        return entry.label()
+    except UnusableClip:
+        if keep_actions:
+            raise
+        return Label()
+
+
 def described(find: Callable[..., Any]) -> str:
     """A finder's name, for the card of what it made."""
     inner = find.func if isinstance(find, partial) else find

@@ -170,19 +170,24 @@ def attach(
     The shots' pictures are decoded as the iterator is used. A shot whose tracks do not fit it is
     still yielded, as None: its row then says why it is dropped.
     """
-    lost_s = 0.0 if label.end_s is None else abs(label.end_s - max(row["end_s"] for row in rows))
     for row in rows:
         row["task"], row["task_from"] = label.words(row["start_s"], row["end_s"])
-        if keep_actions and row["kept"] and lost_s > COUNT_SLACK_S:
-            note = f"{label.end_s:.2f} s of rows for {row['end_s']:.2f} s of pictures"
+    if not keep_actions:
+        return rows, shots
+    kept = [row for row in rows if row["kept"]]
+    end_s = max(row["end_s"] for row in rows)
+    if label.end_s is not None and abs(label.end_s - end_s) > COUNT_SLACK_S:
+        note = f"{label.end_s:.2f} s of rows for {end_s:.2f} s of pictures"
+        for row in kept:
             row.update(kept=False, reason="label_gap", note=note, frames=0)
-        elif keep_actions and row["kept"]:
-            row["columns"] = label.names()
-    return rows, _with_tracks(label, rows, shots) if keep_actions else shots
+        return rows, iter(())
+    for row in kept:
+        row["columns"] = label.names()
+    return rows, _with_tracks(label, kept, shots)
 
 
-def _with_tracks(label: Label, rows: list[Row], shots: Iterator[Columns]) -> Iterator[Any]:
-    for row, columns in zip([row for row in rows if row["kept"]], shots, strict=True):
+def _with_tracks(label: Label, kept: list[Row], shots: Iterator[Columns]) -> Iterator[Any]:
+    for row, columns in zip(kept, shots, strict=True):
         try:
             yield columns | label.columns(columns["capture_time_s"])
         except UnusableClip as misfit:

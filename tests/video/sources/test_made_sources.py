@@ -153,6 +153,64 @@ def test_lerobot_v3_with_many_episodes_in_a_video(make_clip, moving, tmp_path) -
         assert data.column("capture_time_s", n)[0] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_lerobot_v2_with_gaps(make_clip, moving, tmp_path) -> None:
+    """An episode without a video, one without rows, one that no list names."""
+    root = tmp_path / "old"
+    key = "observation.images.front"
+    for n in (0, 2, 3):
+        make_clip(f"old/videos/chunk-000/{key}/episode_{n:06d}.mp4", moving(12, seed=n))
+    (root / "data/chunk-000").mkdir(parents=True)
+    for n in (0, 1, 3):
+        rows = [
+            {"action": [float(t), n], "timestamp": 0.05 + t / 10, "episode_index": n}
+            for t in range(12)
+        ]
+        path = root / f"data/chunk-000/episode_{n:06d}.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    (root / "meta").mkdir()
+    features = {f"observation.images.{name}": {"dtype": "video"} for name in ("gone", "front")}
+    features["action"] = {"dtype": "float32", "names": {"motors": ["a", "b"]}}
+    (root / "meta/info.json").write_text(json.dumps({"fps": 10, "features": features}))
+    lines = [{"episode_index": n, "tasks": [f"task {n}"], "length": 12} for n in range(3)]
+    (root / "meta/episodes.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    data, rows = _run(root, tmp_path / "all", "lerobot", keep=False)
+    assert [(row["source"], row["reason"], row["task"]) for row in rows] == [
+        ("old/0/front", "ok", "task 0"),
+        ("old/1/front", "missing", "task 1"),
+        ("old/2/front", "ok", "task 2"),
+        ("old/3/front", "ok", ""),
+    ]
+    with pytest.raises(UserError, match=r"old/2/front has none, old/0/front has action \(2: a, b"):
+        _run(root, tmp_path / "kept", "lerobot")
+    (root / f"videos/chunk-000/{key}/episode_000002.mp4").unlink()
+    data, _ = _run(root, tmp_path / "some", "lerobot")
+    np.testing.assert_array_equal(data.column("action", 1), [[t, 3] for t in range(12)])
+
+
+def test_pictures_are_counted_where_the_container_lies(make_clip, moving, tmp_path) -> None:
+    states = np.random.default_rng(0).normal(size=(12, 7))
+    label = {
+        "texts": ["", "close the lid"],
+        "videos": [{"video_path": "videos/val/3/rgb.mp4"}],
+        "state": states.tolist(),
+        "action": states[1:].tolist(),
+    }
+    for split in ("val", "cut", "gone"):
+        label["videos"] = [{"video_path": f"videos/{split}/3/rgb.mp4"}]
+        (tmp_path / f"set/annotation/{split}").mkdir(parents=True)
+        (tmp_path / f"set/annotation/{split}/3.json").write_text(json.dumps(label))
+    make_clip("set/videos/val/3/rgb.mp4", moving(12), fps=3.0)
+    make_clip("set/videos/cut/3/rgb.mp4", moving(11), fps=3.0)
+    data, rows = _run(tmp_path / "set", tmp_path / "out", "bridge", fps=5)
+    assert [row["reason"] for row in rows] == ["label_gap", "missing", "ok"]
+    assert rows[0]["note"] == "2.40 s of rows for 2.20 s of pictures"
+    assert rows[2]["task"] == "close the lid" and rows[2]["end_s"] == pytest.approx(2.4)
+    np.testing.assert_allclose(data.column("capture_time_s", 0).ravel(), np.arange(12) / 5)
+    moved = np.diff(states[:, :3].astype(np.float32), axis=0)
+    np.testing.assert_allclose(data.column("ee_delta", 0)[:-1], moved)
+    assert "Allowed" not in rows[1]["note"] and "gone/3/rgb.mp4 is absent" in rows[1]["note"]
+
+
 def test_lerobot_that_is_none(tmp_path) -> None:
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta/info.json").write_text("{}")
