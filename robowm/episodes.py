@@ -68,17 +68,24 @@ def vector_feature(dtype: str, names: list[str]) -> dict[str, Any]:
 
 
 class EpisodeWriter:
-    """Appends episodes to a new LeRobotDataset v3 directory.
+    """Appends episodes to a LeRobotDataset v3 directory, a new one unless `more`.
 
     Args:
         root: directory to create; must not exist.
         fps: frames a second, as stored in the dataset.
         features: lerobot feature dictionary, without the default columns.
         robot_type: name of the robot, or None for video of unknown arms and hands.
+        more: `root` holds such a dataset; go on after its last episode. Until `close` it cannot be
+            read, and its data and episode files stay as they are: the new rows get their own.
     """
 
     def __init__(
-        self, root: Path, fps: int, features: dict[str, Any], robot_type: str | None = None
+        self,
+        root: Path,
+        fps: int,
+        features: dict[str, Any],
+        robot_type: str | None = None,
+        more: bool = False,
     ) -> None:
         from datasets import disable_progress_bars
         from lerobot.datasets.lerobot_dataset import LeRobotDataset
@@ -86,8 +93,12 @@ class EpisodeWriter:
         disable_progress_bars()  # one bar an episode, over our own
         self.root = Path(root)
         self.features = features
+        name = f"local/{self.root.name.strip('.') or 'dataset'}"
+        if more:
+            self._dataset = LeRobotDataset.resume(name, root=self.root, video_backend="pyav")
+            return
         self._dataset = LeRobotDataset.create(
-            repo_id=f"local/{self.root.name.strip('.') or 'dataset'}",
+            repo_id=name,
             fps=fps,
             features=features,
             root=self.root,

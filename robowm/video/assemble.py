@@ -20,6 +20,9 @@ COLUMNS = {
     "reason": "string",
     "episode_index": "int64",
     "note": "string",
+    "task": "string",
+    "task_from": "string",
+    "key": "string",
     "frames": "int64",
     "first_frame": "int64",
     "rate_hz": "float64",
@@ -39,30 +42,43 @@ def assemble(work: Path, shots: Path, rows: list[dict[str, Any]], config: Ingest
 
     Args:
         shots: folder of the cached arrays; a kept row's `cached` names its file there.
-        rows: manifest rows; their `episode_index` is set here.
+        rows: manifest rows; their `episode_index` is set here. Where they name `columns`, all
+            kept ones name the same.
     """
     for stale in work.iterdir():
         if stale.is_dir() and stale != shots:
             shutil.rmtree(stale)
     building = work / "assembling"
-    features = {
-        CAMERA: image_feature(config.size_px),
-        "capture_time_s": vector_feature("float64", ["s"]),
-    }
-    writer = EpisodeWriter(building, fps=config.fps, features=features)
     kept = [row for row in rows if row["kept"]]
-    with progress("assembling", total=len(kept)) as advance:
-        for row in kept:
-            with np.load(shots / row["cached"]) as arrays:
-                columns = {CAMERA: arrays["frames"], "capture_time_s": arrays["capture_time_s"]}
-            row["episode_index"] = writer.add(columns, task="")
-            advance()
-    writer.close()
+    features = features_of(kept, config)
+    write_episodes(EpisodeWriter(building, config.fps, features), shots, kept)
     shutil.rmtree(building / "images", ignore_errors=True)  # lerobot's scratch, empty by now
     write_manifest(building / MANIFEST, rows)
     for part in building.iterdir():
         part.rename(work / part.name)
     building.rmdir()
+
+
+def features_of(kept: list[dict[str, Any]], config: IngestConfig) -> dict[str, Any]:
+    """The dataset's features: pictures, times, and the columns that kept rows name."""
+    extra = kept[0].get("columns", {}) if kept else {}
+    return {
+        CAMERA: image_feature(config.size_px),
+        "capture_time_s": vector_feature("float64", ["s"]),
+        **{name: vector_feature("float32", names) for name, names in extra.items()},
+    }
+
+
+def write_episodes(writer: EpisodeWriter, shots: Path, kept: list[dict[str, Any]]) -> None:
+    """Write kept shots from the cache, note their `episode_index`, and close the writer."""
+    with progress("assembling", total=len(kept)) as advance:
+        for row in kept:
+            with np.load(shots / row["cached"]) as arrays:
+                columns = {CAMERA: arrays["frames"]}
+                columns |= {name: arrays[name] for name in writer.features if name != CAMERA}
+            row["episode_index"] = writer.add(columns, task=row.get("task", ""))
+            advance()
+    writer.close()
 
 
 def write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -3,8 +3,9 @@
 Nothing here holds more than a few decoded frames: pictures are made small as they come.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -45,12 +46,12 @@ def find_clips(sources: list[Path]) -> tuple[dict[str, Path], int]:
     """
     if not sources:
         raise UserError(f"no SRC; expected video files ({', '.join(SUFFIXES)}) or folders of them.")
-    found: dict[Path, tuple[str, str]] = {}
+    found: dict[Path, tuple[str, str, Path]] = {}
     others = 0
     for source in sources:
         if not source.exists():
             raise UserError(f"{source} does not exist; expected a video file or a folder of them.")
-        own_name = source.name if source.name not in ("", "..") else source.resolve().name
+        own_name = name_of(source)
         for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
             below = PurePath(own_name) / path.relative_to(source)
             if path.name.startswith(".") or path.is_dir():
@@ -58,16 +59,24 @@ def find_clips(sources: list[Path]) -> tuple[dict[str, Path], int]:
             if path.suffix.lower() not in SUFFIXES:
                 others += 1
                 continue
-            found.setdefault(path.resolve(), (_text(below), _text(path)))
+            found.setdefault(path.resolve(), (_text(below), _text(path), path))
     if not found:
         where = ", ".join(map(str, sources))
         raise UserError(
             f"no clips in {where} ({others} other files there); "
             f"expected files that end in {', '.join(SUFFIXES)}."
         )
-    short = [name for name, _ in found.values()]
-    names = {(s if short.count(s) == 1 else given): p for p, (s, given) in found.items()}
+    short = Counter(name for name, *_ in found.values())
+    names = {(s if short[s] == 1 else given): path for s, given, path in found.values()}
     return dict(sorted(names.items())), others
+
+
+def name_of(source: Path) -> str:
+    """A source's own name: of "." the folder's, of a Hub snapshot "owner/name"."""
+    whole = source.resolve()
+    if whole.parent.name == "snapshots":  # in the cache: datasets--owner--name/snapshots/COMMIT
+        return whole.parents[1].name.removeprefix("datasets--").replace("--", "/")
+    return source.name if source.name not in ("", "..") else whole.name
 
 
 def _text(path: PurePath) -> str:
@@ -168,8 +177,19 @@ class _Reel:
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[Video]:
-    """Open the first video stream of `path`.
+def open_video(clip: Path | Callable[[], AbstractContextManager[Any]]) -> Iterator[Video]:
+    """Open a clip: the first video stream of a file, or whatever a source's own function opens.
+
+    Raises:
+        UnusableClip: as `open_file`, or what the source's function raises.
+    """
+    with open_file(clip) if isinstance(clip, Path) else clip() as video:
+        yield video
+
+
+@contextmanager
+def open_file(path: Path, start_s: float = 0.0) -> Iterator[Video]:
+    """Open the first video stream of `path`, at the key picture at or before `start_s`.
 
     Raises:
         UnusableClip: empty_file, unreadable, no_video_stream or still_image.
@@ -195,6 +215,8 @@ def open_video(path: Path) -> Iterator[Video]:
             raise UnusableClip("no_video_stream", "holds only sound and its cover picture")
         # one thread: clips run side by side, and every frame thread holds full pictures
         stream.codec_context.thread_count = 1
+        if start_s > 0 and stream.time_base:
+            container.seek(int(start_s / stream.time_base), stream=stream)
         reel = _Reel(container)
         if reel.first is None:
             raise UnusableClip("unreadable", f"no frame can be decoded; {reel.note}".rstrip("; "))

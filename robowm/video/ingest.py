@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,14 @@ from robowm.errors import UserError
 from robowm.progress import progress
 from robowm.video.assemble import MANIFEST, assemble, write_manifest
 from robowm.video.config import IngestConfig
-from robowm.video.decode import UnusableClip, find_clips
+from robowm.video.decode import UnusableClip
 from robowm.video.judge import reason_for
 from robowm.video.sample import pick, take
 from robowm.video.shots import survey
+from robowm.video.sources.entry import Entry, Found, Search, described, read_label
+from robowm.video.sources.files import find_files
+from robowm.video.sources.hub import on_disk
+from robowm.video.sources.labels import attach, check_rates, same_columns
 from robowm.video.workers import run_jobs
 
 Row = dict[str, Any]
@@ -42,6 +46,7 @@ class IngestSummary:
         shots: number of rows by reason; "ok" is what was kept.
         frames: stored frames.
         seconds: of source time that they span.
+        added: clips that an append found new; None for an ingest.
     """
 
     out: Path
@@ -51,21 +56,35 @@ class IngestSummary:
     frames: int
     seconds: float
     shots: dict[str, int] = field(default_factory=dict)
+    added: int | None = None
 
 
 def ingest(
-    sources: list[Path], out: Path, config: IngestConfig | None = None, workers: int = 1
+    sources: Sequence[Path | str],
+    out: Path,
+    config: IngestConfig | None = None,
+    workers: int = 1,
+    find: Callable[[Search], Found] = find_files,
+    cameras: tuple[str, ...] = (),
+    keep_actions: bool = False,
 ) -> IngestSummary:
-    """Package video files and folders of them as a LeRobotDataset v3 without actions.
+    """Package clips as a LeRobotDataset v3, without actions unless they are asked for.
 
     Columns are `observation.images.main`, uint8 (size_px, size_px, 3), and `capture_time_s`, the
     source's own clock. `manifest.parquet` beside it has a row for every shot of every clip.
     The same call goes on where a killed one stopped. If nothing at all is usable there is no
     dataset; the manifest is then `OUT.manifest.parquet`, so that the reasons can be read.
 
+    With `keep_actions` there are the source's `action` and `observation.state` too, and `ee_delta`
+    (metres, until the next stored picture) where it tells where the hand is. Rows are chosen by
+    time, as the pictures are. Actions that are changes per step cannot be thinned out that way:
+    `fps` below the source's rate is refused for them. See `robowm.video.sources.labels`.
+
     Args:
-        sources: files or folders; folders are searched to the bottom.
+        sources: what `find` takes: by default files or folders, searched to the bottom.
         out: directory to create.
+        find: lists the clips of the sources; the `find` of a recipe in `datasets/`.
+        cameras: which of a source's cameras, each a clip of its own; empty: the first.
         workers: processes that decode; with more than one, a script that calls this needs the
             usual `if __name__ == "__main__":`.
 
@@ -74,10 +93,21 @@ def ingest(
     """
     config = config or IngestConfig()
     config.check()
-    clips, others = find_clips([Path(source) for source in sources])
-    keys = {name: _key(name, path) for name, path in clips.items()}
+    out = Path(out)
+    given = tuple(map(str, sources))
+    search = Search(on_disk(given), cameras, out.with_name(f"{out.name}.downloads"))
+    found, others = find(search)
+    check_rates(found, config.fps, keep_actions)
+    clips = {entry.name: entry for entry in found}
+    keys = {name: clip_key(entry) for name, entry in clips.items()}
     inventory = hashlib.sha256("".join(keys.values()).encode()).hexdigest()
-    settings = {"sources": [str(s) for s in sources], "config": asdict(config)}
+    settings = {
+        "sources": given,
+        "cameras": cameras,
+        "find": described(find),
+        "keep_actions": keep_actions,
+        "config": asdict(config),
+    }
     stage = open_stage(out, "ingest", settings)
     trash = stage.out.with_name(f".{stage.out.name}.cache")
     shutil.rmtree(trash, ignore_errors=True)
@@ -90,9 +120,9 @@ def ingest(
         return IngestSummary(out=stage.out, manifest=stage.out / MANIFEST, **stage.card["summary"])
     cache = stage.work / "clips"
     cache.mkdir(exist_ok=True)
-    _decide_all(clips, keys, cache, config, workers)
+    decide_all(clips, keys, cache, config, workers, keep_actions)
     rows = [
-        {"source": name, **row}
+        {"source": name, "key": keys[name], **row}
         for name in clips
         for row in json.loads((cache / keys[name] / "rows.json").read_text())
     ]
@@ -113,6 +143,8 @@ def ingest(
             f"none of {len(clips)} clips is usable ({why}); expected one usable shot or more. "
             f"What is wrong with each: {manifest}"
         )
+    if keep_actions:
+        same_columns(rows)
     assemble(stage.work, cache, rows, config)
     dropped = {reason: n for reason, n in summary["shots"].items() if reason != "ok"}
     write_json(
@@ -124,8 +156,12 @@ def ingest(
     return IngestSummary(out=stage.out, manifest=stage.out / MANIFEST, **summary)
 
 
-def decide(path: Path, config: IngestConfig) -> tuple[list[Row], Iterator[Columns]]:
-    """One clip's manifest rows (without `source`), and the columns of its kept shots in order."""
+def decide(path: Any, config: IngestConfig) -> tuple[list[Row], Iterator[Columns]]:
+    """One clip's manifest rows (without `source`), and the columns of its kept shots in order.
+
+    Args:
+        path: what `robowm.video.decode.open_video` takes.
+    """
     try:
         seen = survey(path, config)
     except UnusableClip as unusable:
@@ -161,37 +197,50 @@ def decide(path: Path, config: IngestConfig) -> tuple[list[Row], Iterator[Column
     return rows, columns
 
 
-def _decide_all(
-    clips: dict[str, Path], keys: dict[str, str], cache: Path, config: IngestConfig, workers: int
+def decide_all(
+    clips: dict[str, Entry],
+    keys: dict[str, str],
+    cache: Path,
+    config: IngestConfig,
+    workers: int,
+    keep_actions: bool,
 ) -> None:
     """Fill the cache with the clips that are not in it yet."""
     jobs = [
-        (path, cache / keys[name], config)
-        for name, path in clips.items()
+        (entry, cache / keys[name], config, keep_actions)
+        for name, entry in clips.items()
         if not (cache / keys[name]).is_dir()
     ]
     if not jobs:
         return
     with progress("looking at clips", total=len(clips), done=len(clips) - len(jobs)) as advance:
-        for _, folder, _ in run_jobs(_decide_one, jobs, min(workers, len(jobs)), advance):
+        for _, folder, *_ in run_jobs(_decide_one, jobs, min(workers, len(jobs)), advance):
             _store(folder, [_row(reason="failed", note="its decoding process died")], iter(()))
 
 
-def _decide_one(path: Path, folder: Path, config: IngestConfig) -> None:
+def _decide_one(entry: Entry, folder: Path, config: IngestConfig, keep_actions: bool) -> None:
     try:
-        _store(folder, *decide(path, config))
+        label = read_label(entry, keep_actions)
+        _store(folder, *attach(label, *decide(entry.clip, config), keep_actions))
+    except UnusableClip as unusable:
+        _store(folder, [_row(reason=unusable.reason, note=unusable.note)], iter(()))
     except Exception as error:  # one odd file must not stop ten thousand others
         note = f"{type(error).__name__}: {error}"
         _store(folder, [_row(reason="failed", note=note)], iter(()))
 
 
-def _store(folder: Path, rows: list[Row], shots: Iterator[Columns]) -> None:
-    """Cache a clip's outcome, a shot at a time: a folder that is whole or absent."""
+def _store(folder: Path, rows: list[Row], shots: Iterator[Columns | None]) -> None:
+    """Cache a clip's outcome, a shot at a time: a folder that is whole or absent.
+
+    A shot that is None is dropped; what yields the shots has said so in its row.
+    """
     building = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
     kept = [row for row in rows if row["kept"]]
     for n, columns in enumerate(shots):
+        if columns is None:
+            continue
         np.savez_compressed(building / f"{n}.npz", allow_pickle=False, **columns)
         kept[n]["cached"] = f"{folder.name}/{n}.npz"
     write_json(building / "rows.json", rows)
@@ -204,8 +253,7 @@ def _row(**values: Any) -> Row:
     return row | values
 
 
-def _key(name: str, path: Path) -> str:
-    """The cache's name for a clip: another one when the file changes."""
-    state = path.stat()
-    text = f"{name}\n{state.st_size}\n{state.st_mtime_ns}"
+def clip_key(entry: Entry) -> str:
+    """The cache's name for a clip: another one when what is behind it changes."""
+    text = f"{entry.name}\n{entry.state}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]
