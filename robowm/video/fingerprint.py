@@ -1,0 +1,106 @@
+"""Perceptual hashes of shots, and the shots that are copies of earlier ones.
+
+Clips of one robot at one table share nearly every pixel, so a hash of the picture calls them all
+copies. Here the mean picture's hash only says "the same scene"; what decides is the hash of what
+differs from the mean at a dozen moments: where the arm is, when. It survives another codec, size
+and frame rate, and a start or end that is slightly off. A clip that is only a part of another one
+is not recognised.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+MOMENTS = 12
+SIDE = 32  # pictures are made this small before they are hashed
+LOW = 4  # coefficients kept along each axis, of what differs from the mean
+BYTES = 8 + MOMENTS * 2 * LOW * LOW // 8
+SCENE_BITS = 14  # of 64: scenes that differ in more are not compared further
+DEAD_ZONE = 0.5  # of the shot's root mean square: smaller coefficients are noise
+OFFSETS = (-1, 0, 1)  # moments that one shot may be early or late
+
+
+def fingerprint(pictures: np.ndarray) -> bytes:
+    """BYTES bytes that say what a shot shows and how it moves.
+
+    Args:
+        pictures: uint8 (N, H, W, 3) RGB, evenly spaced over the shot, without bars.
+    """
+    grey = np.stack([_grey(picture) for picture in pictures])
+    mean = grey.mean(0)
+    low = cv2.dct(mean)[:8, :8].ravel()
+    scene = low > np.median(low[1:])
+    scene[0] = False
+    at = ((np.arange(MOMENTS) + 0.5) / MOMENTS * len(grey)).astype(int)
+    moved = np.stack([cv2.dct(grey[n] - mean)[:LOW, :LOW].ravel() for n in at])
+    least = DEAD_ZONE * max(float(np.sqrt((moved**2).mean())), 1e-6)
+    bits = np.concatenate([moved > least, moved < -least], axis=1)
+    return np.packbits(scene).tobytes() + np.packbits(bits, axis=1).tobytes()
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+
+def distances(one: bytes, others: Sequence[bytes] | np.ndarray) -> np.ndarray:
+    """How unlike the motion of a shot is to that of others, float64 (N,): 0 the same, 1 nothing.
+
+    It is the share of the bits set in either that are not set in both (Jaccard distance), for the
+    best of OFFSETS. Where the scenes differ in more than SCENE_BITS bits it is 1.
+    """
+    if len(others) == 0:
+        return np.zeros(0)
+    table = others if isinstance(others, np.ndarray) else np.stack([_array(o) for o in others])
+    mine = _array(one)
+    scene = np.bitwise_count(table[:, :8] ^ mine[:8]).sum(1, dtype=np.int64)
+    near = np.flatnonzero(scene <= SCENE_BITS)
+    out = np.ones(len(table))
+    if len(near):
+        theirs = table[near, 8:].reshape(len(near), MOMENTS, -1)
+        motion = mine[8:].reshape(MOMENTS, -1)
+        out[near] = np.min([_apart(motion, theirs, by) for by in OFFSETS], axis=0)
+    return out
+
+
+def _apart(mine: np.ndarray, theirs: np.ndarray, by: int) -> np.ndarray:
+    mine = mine[max(by, 0) : MOMENTS + min(by, 0)]
+    theirs = theirs[:, max(-by, 0) : MOMENTS + min(-by, 0)]
+    both = np.bitwise_count(mine & theirs).sum((1, 2), dtype=np.int64)
+    either = np.bitwise_count(mine | theirs).sum((1, 2), dtype=np.int64)
+    return 1 - both / np.maximum(either, 1)
+
+
+def _array(code: bytes) -> np.ndarray:
+    return np.frombuffer(code, np.uint8)
+
+
+class Copies:
+    """The shots kept so far: BYTES + 8 bytes each, whatever their length."""
+
+    def __init__(self) -> None:
+        self._codes: np.ndarray = np.zeros((256, BYTES), np.uint8)
+        self._where: np.ndarray = np.zeros(256, [("clip", np.int32), ("start_s", np.float32)])
+        self._n = 0
+
+    def __len__(self) -> int:
+        return self._n
+
+    def nearest(self, code: bytes) -> tuple[float, int, float]:
+        """Distance to the most similar shot, its clip's number and start; (1, -1, 0) for none."""
+        apart = distances(code, self._codes[: self._n])
+        if not len(apart) or apart.min() >= 1:
+            return 1.0, -1, 0.0
+        best = int(apart.argmin())
+        clip, start_s = self._where[best]
+        return float(apart[best]), int(clip), float(start_s)
+
+    def add(self, code: bytes, clip: int, start_s: float) -> None:
+        """Remember a kept shot."""
+        if self._n == len(self._codes):
+            self._codes = np.concatenate([self._codes, np.zeros_like(self._codes)])
+            self._where: np.ndarray = np.concatenate([self._where, np.zeros_like(self._where)])
+        self._codes[self._n] = _array(code)
+        self._where[self._n] = (clip, start_s)
+        self._n += 1
