@@ -1,12 +1,12 @@
 """Copies of clips: which changed copies are recognised, and which different clips are called one.
 
-    python benchmarks/ingest_copies.py CORPUS --json benchmarks/results/ingest_copies.json
+    python benchmarks/ingest_copies.py CORPUS --ingested DIR --json FILE
 
-`--clips` clips of a usable kind are drawn from each of `clips/` (the threshold was chosen there)
-and `pool_droid/` (held out), and changed in every way of VARIANTS into temporary files. Found: the
-copy's fingerprint is within `max_copy_distance` of the original's. False alarms are counted over
-all pairs of usable clips of a part, each represented by its longest shot; those pairs are named, to
-be looked at.
+DIR is what `ingest_corpus.py --out DIR` left (DIR and DIR_pool). `--clips` clips of a usable kind
+are drawn from each of `clips/` (the threshold was chosen there) and `pool_droid/` (held out), and
+changed in every way of VARIANTS into temporary files. Found: the copy's fingerprint is within
+`max_copy_distance` of the original's. False alarms are counted over all pairs of shots that DIR
+kept, or dropped as copies; those pairs are named, to be looked at.
 """
 
 import tempfile
@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import av
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import tyro
 from _ingest import USABLE, record, table
 
@@ -27,7 +28,7 @@ from robowm.video.config import IngestConfig
 from robowm.video.fingerprint import distances
 from robowm.video.shots import survey
 
-COMMAND = "python benchmarks/ingest_copies.py CORPUS --json FILE"
+COMMAND = "python benchmarks/ingest_copies.py CORPUS --ingested DIR --json FILE"
 Frames = list[tuple[float, np.ndarray]]
 
 
@@ -37,9 +38,11 @@ class Args:
 
     corpus: Annotated[Path, tyro.conf.Positional]
     """folder with clips/, pool_droid/ and INDEX.tsv"""
+    ingested: Path
+    """dataset that ingest_corpus.py made"""
     json: Path
     """file to write"""
-    clips: int = 50
+    clips: int = 15
     """clips of each part that are copied"""
     seed: int = 0
     """seed of which clips these are"""
@@ -94,17 +97,17 @@ VARIANTS: dict[str, tuple[Callable[[Frames], Frames], str]] = {
 def main(args: Args) -> None:
     """Copy, compare, write the figures."""
     config = IngestConfig()
-    rows = [row for row in table(args.corpus / "INDEX.tsv") if row["kind"] in USABLE]
+    usable = [row["path"] for row in table(args.corpus / "INDEX.tsv") if row["kind"] in USABLE]
     parts = {}
-    for part in ("clips", "pool_droid"):
-        paths = [row["path"] for row in rows if row["path"].startswith(part)]
-        codes = {path: code for path in paths if (code := longest(args.corpus / path, config))}
+    for part, suffix in (("clips", ""), ("pool_droid", "_pool")):
+        kept = args.ingested.with_name(args.ingested.name + suffix)
+        paths = [path for path in usable if path.startswith(part)]
         rng = np.random.default_rng(args.seed)
-        drawn = rng.choice(sorted(codes), min(args.clips, len(codes)), replace=False)
-        copies = [found for path in drawn for found in copied(args.corpus / path, codes, path)]
+        drawn = rng.choice(paths, args.clips, replace=False)
+        copies = [found for path in drawn for found in copied(args.corpus / path, path)]
         parts[part] = {
             "copies": recalls(copies, config.max_copy_distance),
-            **pairs(codes, config.max_copy_distance),
+            **pairs(kept, config.max_copy_distance),
         }
     write_json(args.json, record(COMMAND, args) | parts)
     print(args.json.read_text())
@@ -117,8 +120,11 @@ def longest(path: Path, config: IngestConfig) -> bytes | None:
     return shot.look.code if kept else None
 
 
-def copied(path: Path, codes: dict[str, bytes], name: str) -> Iterator[tuple[str, str, float]]:
+def copied(path: Path, name: str) -> Iterator[tuple[str, str, float]]:
     """Variant, clip and distance of every changed copy of one clip."""
+    original = longest(path, IngestConfig())
+    if original is None:
+        return
     with av.open(str(path)) as container:
         shown = (f for f in container.decode(video=0) if f.time is not None)
         frames = [(float(f.time or 0), f.to_ndarray(format="rgb24")) for f in shown]
@@ -128,10 +134,11 @@ def copied(path: Path, codes: dict[str, bytes], name: str) -> Iterator[tuple[str
         frames = [(t, cv2.resize(f, None, fx=by, fy=by)) for t, f in frames]
     for variant, (change, crf) in VARIANTS.items():
         with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "copy.mp4"
+            copy = Path(folder) / "copies" / "copy.mp4"
+            copy.parent.mkdir()
             encode(copy, change(frames), crf)
             code = longest(copy, IngestConfig())
-        apart = 1.0 if code is None else float(distances(code, [codes[name]])[0])
+        apart = 1.0 if code is None else float(distances(code, [original])[0])
         yield variant, name, apart
 
 
@@ -166,17 +173,20 @@ def recalls(copies: list[tuple[str, str, float]], limit: float) -> dict[str, Any
     return out
 
 
-def pairs(codes: dict[str, bytes], limit: float) -> dict[str, Any]:
-    """Pairs of different files within the limit, and the closest ones beyond it."""
-    names, table_ = list(codes), np.stack([np.frombuffer(c, np.uint8) for c in codes.values()])
+def pairs(ingested: Path, limit: float) -> dict[str, Any]:
+    """Pairs of shots within the limit, and the closest ones beyond it."""
+    rows = pq.read_table(ingested / "manifest.parquet").to_pylist()
+    rows = [row for row in rows if row["reason"] in ("ok", "duplicate")]
+    codes = [bytes.fromhex(row["copy_code"]) for row in rows]
+    names = [f"{row['source']} {row['start_s']:.1f} s" for row in rows]
     close = []
-    for n, name in enumerate(names):
-        apart = distances(codes[name], table_[n + 1 :])
-        at = np.flatnonzero(apart < limit + 0.15)
-        close += [(float(apart[k]), name, names[n + 1 + int(k)]) for k in at]
+    for n, code in enumerate(codes[:-1]):
+        apart = distances(code, codes[n + 1 :])
+        at = np.flatnonzero(apart < limit + 0.3)
+        close += [(float(apart[k]), names[n], names[n + 1 + int(k)]) for k in at]
     close.sort()
     return {
-        "clips": len(names),
+        "shots": len(names),
         "pairs": len(names) * (len(names) - 1) // 2,
         "called_copies": [[round(d, 3), a, b] for d, a, b in close if d <= limit],
         "nearest_of_the_rest": [[round(d, 3), a, b] for d, a, b in close if d > limit][:5],

@@ -43,7 +43,7 @@ class Args:
     """folder with clips/, pool_droid/ and INDEX.tsv"""
     json: Path
     """file to write"""
-    clips: int = 20
+    clips: int = 10
     """clips of each kind and part"""
     seed: int = 0
     """seed of which clips these are"""
@@ -216,7 +216,8 @@ def trial(name: str, paths: list[Path], args: Args) -> dict[str, Any]:
         rng = np.random.default_rng([args.seed, n])
         frames = make(lambda rng=rng: four_seconds(paths, rng), rng)
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "made.mp4"
+            path = Path(folder) / "made" / "made.mp4"
+            path.parent.mkdir()
             encode(path, [(n / HZ, f) for n, f in enumerate(frames)], "20")
             found = [row["reason"] for row in decide(path, IngestConfig())[0]]
             boxes += [shot.look.box for shot in survey(path, IngestConfig()).shots]

@@ -2,8 +2,9 @@
 
     python benchmarks/ingest_memory.py CORPUS --work DIR --json FILE
 
-The clips are those of `pool_droid/`, repacked (not encoded anew) with a title of their own, so that
-no two files are the same, until there are enough. Their pictures do repeat: duplicates are kept
+The clips are those of `pool_droid/`, cut to their first second or so and
+repacked (not encoded anew) with a title of their own, so that no two files are the same, until
+there are enough. Their pictures do repeat: duplicates are kept
 for this, so that every clip goes all the way into the dataset; what is remembered to find them is
 measured apart, with random fingerprints. Peaks are VmHWM as the kernel counts it, for each process.
 """
@@ -27,6 +28,7 @@ from robowm.video.fingerprint import BYTES, Copies
 
 COMMAND = "python benchmarks/ingest_memory.py CORPUS --work DIR --json FILE"
 EVERY_S = 0.2
+CLIP_S = 1.2  # of every clip: long enough to be kept
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def repack(source: Path, folder: Path, count: int) -> None:
             made.metadata["title"] = str(n)
             stream = made.add_stream_from_template(given.streams.video[0])
             for packet in given.demux(given.streams.video[0]):
-                if packet.dts is not None:
+                if packet.dts is not None and packet.pts * packet.time_base < CLIP_S:
                     packet.stream = stream
                     made.mux(packet)
 

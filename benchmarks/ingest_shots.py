@@ -6,7 +6,7 @@ Three trials for each detector, on `clips/` (thresholds were chosen there) and o
 (never looked at while choosing):
 
 - labelled: the hard cuts of SHOTS.tsv, found within two frames, and the clips said to have none;
-- single shots: every clip of a usable kind without a label is one shot; whatever is found is wrong;
+- single shots: a clip of a usable kind without a label is one shot; whatever is found is wrong;
 - composed: two random clips of the same part, three seconds of each at 25 Hz, joined by a hard cut,
   a dissolve or a fade through black of known place and length. Made in memory from decoded
   pictures, never stored. Found means a cut or mix whose middle is inside the true one, give or take
@@ -46,7 +46,9 @@ class Args:
     """file to write"""
     detectors: tuple[str, ...] = ("adaptive", "transnet")
     """detectors to compare"""
-    composed: int = 60
+    single: int = 30
+    """single-shot clips of each part; all of them are checked by ingest_corpus.py"""
+    composed: int = 10
     """joined clips of each kind and part"""
     seed: int = 0
     """seed of what is joined"""
@@ -80,7 +82,8 @@ def main(args: Args) -> None:
     for part in ("clips", "pool_droid"):
         paths = [p for p, row in index.items() if p.startswith(part) and row["kind"] in USABLE]
         single = [path for path in paths if path not in labels]
-        trials: dict[str, Any] = {"single": ((p, load(args.corpus / p), []) for p in single)}
+        some = np.random.default_rng(args.seed).permutation(single)[: args.single]
+        trials: dict[str, Any] = {"single": ((p, load(args.corpus / p), []) for p in some)}
         if part == "clips":
             trials["labelled"] = ((p, load(args.corpus / p), hard(labels[p])) for p in labels)
         for kind in KINDS:

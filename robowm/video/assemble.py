@@ -41,6 +41,7 @@ COLUMNS = {
     "white": "float64",
     "aspect": "float64",
     "seam": "float64",
+    "split": "float64",
     "action_s": "float64",
     "text": "float64",
     "copy_distance": "float64",

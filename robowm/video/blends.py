@@ -15,9 +15,9 @@ SPANS_S = (0.5, 1.0, 1.6, 2.4)  # windows that are tried; the longest is also ho
 GRID = (32, 18)  # width, height: noise and small motion average out
 QUIET_S = 0.35  # a dissolve is over when none of its windows fitted for this long
 MIN_LEVELS = 18.0  # root mean square change from first to last
-MAX_ALIKE = 0.5  # correlation above which first and last are one scene under another light
+MAX_ALIKE = 0.6  # correlation above which first and last are one scene under another light
 PLAIN_LEVELS = 6.0  # spread of a picture that shows nothing: black, white, grey
-MAX_REST = 0.3  # what mixing leaves unexplained, share of the change
+MAX_REST = 0.35  # what mixing leaves unexplained, share of the change
 MAX_STEP = 0.5  # of a, from one sample to the next: more is a cut
 ENDS = 0.06  # a below this, or above one minus this, is not mixed yet, or no more
 

@@ -44,8 +44,11 @@ class IngestConfig:
     max_aspect: float = 2.2
     """a shot wider than this many heights (or the reverse), bars removed, is panels"""
     min_seam: float = 0.82
-    """panels: straight edges over this share of both height and width; above 1: not looked for"""
-    max_copy_distance: float = 0.4
+    """panels: straight edges over more than this share of both height and width; above 1: never"""
+    min_split: float = 0.98
+    """panels: a straight vertical edge over more than this share of the height (a table's edge is
+    level); above 1: not looked for"""
+    max_copy_distance: float = 0.28
     """a shot this close to an earlier kept one, or closer, is a duplicate: 0 the same motion, 1
     nothing in common; negative: not looked for"""
 

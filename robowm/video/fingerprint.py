@@ -2,7 +2,7 @@
 
 Clips of one robot at one table share nearly every pixel, so a hash of the picture calls them all
 copies. Here the mean picture's hash only says "the same scene"; what decides is the hash of what
-differs from the mean at a dozen moments: where the arm is, when. It survives another codec, size
+differs from the mean at 16 moments: where the arm is, when. It survives another codec, size
 and frame rate, and a start or end that is slightly off. A clip that is only a part of another one
 is not recognised.
 """
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-MOMENTS = 12
+MOMENTS = 16
 SIDE = 32  # pictures are made this small before they are hashed
 LOW = 4  # coefficients kept along each axis, of what differs from the mean
 BYTES = 8 + MOMENTS * 2 * LOW * LOW // 8
 SCENE_BITS = 14  # of 64: scenes that differ in more are not compared further
 DEAD_ZONE = 0.5  # of the shot's root mean square: smaller coefficients are noise
-OFFSETS = (-1, 0, 1)  # moments that one shot may be early or late
+SLACK = (-1, 0, 1)  # moments that one shot may begin or end before or after the other
 
 
 def fingerprint(pictures: np.ndarray) -> bytes:
@@ -32,11 +32,19 @@ def fingerprint(pictures: np.ndarray) -> bytes:
     low = cv2.dct(mean)[:8, :8].ravel()
     scene = low > np.median(low[1:])
     scene[0] = False
-    at = ((np.arange(MOMENTS) + 0.5) / MOMENTS * len(grey)).astype(int)
-    moved = np.stack([cv2.dct(grey[n] - mean)[:LOW, :LOW].ravel() for n in at])
+    moved = np.stack([cv2.dct(shown - mean)[:LOW, :LOW].ravel() for shown in _moments(grey)])
     least = DEAD_ZONE * max(float(np.sqrt((moved**2).mean())), 1e-6)
     bits = np.concatenate([moved > least, moved < -least], axis=1)
     return np.packbits(scene).tobytes() + np.packbits(bits, axis=1).tobytes()
+
+
+def _moments(grey: np.ndarray) -> np.ndarray:
+    """Pictures (MOMENTS, SIDE, SIDE) in the middle of equal parts, mixed from their neighbours."""
+    at = np.clip((np.arange(MOMENTS) + 0.5) / MOMENTS * len(grey) - 0.5, 0, len(grey) - 1)
+    before = np.floor(at).astype(int)
+    after = np.minimum(before + 1, len(grey) - 1)
+    share = (at - before).astype(np.float32)[:, None, None]
+    return grey[before] * (1 - share) + grey[after] * share
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:
@@ -48,7 +56,7 @@ def distances(one: bytes, others: Sequence[bytes] | np.ndarray) -> np.ndarray:
     """How unlike the motion of a shot is to that of others, float64 (N,): 0 the same, 1 nothing.
 
     It is the share of the bits set in either that are not set in both (Jaccard distance), for the
-    best of OFFSETS. Where the scenes differ in more than SCENE_BITS bits it is 1.
+    best of SLACK at both ends. Where the scenes differ in more than SCENE_BITS bits it is 1.
     """
     if len(others) == 0:
         return np.zeros(0)
@@ -60,13 +68,20 @@ def distances(one: bytes, others: Sequence[bytes] | np.ndarray) -> np.ndarray:
     if len(near):
         theirs = table[near, 8:].reshape(len(near), MOMENTS, -1)
         motion = mine[8:].reshape(MOMENTS, -1)
-        out[near] = np.min([_apart(motion, theirs, by) for by in OFFSETS], axis=0)
+        warps = [_warp(begin, end) for begin in SLACK for end in SLACK]
+        out[near] = np.min([_apart(motion[a], theirs[:, b]) for a, b in warps], axis=0)
     return out
 
 
-def _apart(mine: np.ndarray, theirs: np.ndarray, by: int) -> np.ndarray:
-    mine = mine[max(by, 0) : MOMENTS + min(by, 0)]
-    theirs = theirs[:, max(-by, 0) : MOMENTS + min(-by, 0)]
+def _warp(begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which moments of one shot go with which of another that begins and ends so much later."""
+    mine = np.arange(MOMENTS)
+    theirs = np.round(np.linspace(begin, MOMENTS - 1 + end, MOMENTS)).astype(int)
+    both = (theirs >= 0) & (theirs < MOMENTS)
+    return mine[both], theirs[both]
+
+
+def _apart(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     both = np.bitwise_count(mine & theirs).sum((1, 2), dtype=np.int64)
     either = np.bitwise_count(mine | theirs).sum((1, 2), dtype=np.int64)
     return 1 - both / np.maximum(either, 1)

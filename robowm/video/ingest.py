@@ -135,7 +135,7 @@ def decide(path: Path, config: IngestConfig) -> tuple[list[Row], Iterator[Column
     for shot in seen.shots:
         taken_s, end_s = capture_times(seen.times_s, shot, path, config)
         indices = pick(taken_s, taken_s[0], end_s, config.fps)
-        rate_hz = len(indices) / (end_s - taken_s[0])
+        rate_hz = float(len(indices) / (end_s - taken_s[0]))
         found = verdict(shot.look, len(indices), rate_hz, config)
         if shot.mixed:
             found = Verdict("transition")
@@ -148,7 +148,7 @@ def decide(path: Path, config: IngestConfig) -> tuple[list[Row], Iterator[Column
                 note=seen.note,
                 frames=len(indices) if kept else 0,
                 rate_hz=round(rate_hz, 3),
-                speed=round((end_s - taken_s[0]) / (shot.end_s - shot.start_s), 3),
+                speed=round(float(end_s - taken_s[0]) / (shot.end_s - shot.start_s), 3),
                 width_px=seen.width_px,
                 height_px=seen.height_px,
                 first_frame=shot.first,

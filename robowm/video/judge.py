@@ -47,6 +47,7 @@ class Look:
         white: share of white pixels.
         aspect: longer side over shorter side of the picture inside the bars.
         seam: the weaker of the straightest vertical and horizontal edge, share of its length.
+        split: the straightest vertical edge, share of the height.
         action_s: seconds of the longest stretch in which something moves by itself.
         text: share of the picture under burnt-in text.
         code: perceptual hash, `fingerprint.BYTES` bytes.
@@ -59,6 +60,7 @@ class Look:
     white: float
     aspect: float
     seam: float
+    split: float
     action_s: float
     text: float
     code: bytes
@@ -92,6 +94,7 @@ def look_at(pictures: np.ndarray, step_s: float, sharp: np.ndarray) -> Look:
     down, across = inner.shape[1:3]
     steps = np.abs(np.diff(pictures.astype(np.int16), axis=0))
     mean = inner.mean(0, dtype=np.float32)
+    upright, level = seam(mean), seam(mean.swapaxes(0, 1))
     return Look(
         box=box,
         moved=float(((high.astype(np.int16) - low).max(-1) > CHANGED_LEVELS).mean()),
@@ -99,7 +102,8 @@ def look_at(pictures: np.ndarray, step_s: float, sharp: np.ndarray) -> Look:
         brightness=float(np.percentile(pictures.max(-1), 95)),
         white=float((pictures.min(-1) > WHITE_LEVEL).mean()),
         aspect=float(max(across / down, down / across)),
-        seam=min(seam(mean), seam(mean.swapaxes(0, 1))),
+        seam=min(upright, level),
+        split=upright,
         action_s=action_s(inner, step_s),
         text=text_share(inside(sharp, box)),
         code=fingerprint(inner),
@@ -131,6 +135,7 @@ def verdict(look: Look, frames: int, rate_hz: float, config: IngestConfig) -> Ve
         ("text", "text", look.text, config.max_text),
         ("panels", "aspect", look.aspect, config.max_aspect),
         ("panels", "seam", look.seam, config.min_seam),
+        ("panels", "split", look.split, config.min_split),
     )
     for reason, measure, score, limit in too_high:
         if score > limit:
