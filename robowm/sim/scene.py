@@ -214,7 +214,7 @@ class Camera:
 
     @property
     def sway(self) -> np.ndarray:
-        """How far `shake` has moved it: float64 (6,), metres in the world, radians in the camera."""
+        """How far `shake` has moved it: float64 (6,), metres (world), radians (camera's axes)."""
         return self._sway
 
     def frame(self) -> np.ndarray:

@@ -18,13 +18,16 @@ from typing import Any
 from robowm.artefact import CARD, plain, read_card, write_json
 from robowm.episodes import EpisodeWriter
 from robowm.errors import UserError
-from robowm.video.assemble import MANIFEST, features_of, write_episodes, write_manifest
+from robowm.progress import progress
+from robowm.video.assemble import MANIFEST, ManifestWriter, add_shot, features_of
 from robowm.video.config import IngestConfig
+from robowm.video.fingerprint import Copies
 from robowm.video.ingest import IngestSummary, Row, clip_key, decide_all, ingest
 from robowm.video.sources.entry import Entry, Found, Search
 from robowm.video.sources.files import find_files
 from robowm.video.sources.hub import on_disk
 from robowm.video.sources.labels import check_rates, same_columns
+from robowm.video.tally import cached_rows
 
 RENAME_EXCHANGE, AT_FDCWD = 2, -100  # linux/fs.h
 
@@ -70,24 +73,34 @@ def append(
     cache = _open_cache(work, card)
     keys = {name: clip_key(entry) for name, entry in new.items()}
     decide_all(new, keys, cache, config, workers, keep_actions)
-    rows = [
-        {"source": name, "key": keys[name], **row}
-        for name in new
-        for row in json.loads((cache / keys[name] / "rows.json").read_text())
-    ]
+    folders = ((name, cache / keys[name]) for name in new)
+    fresh = cached_rows(folders, config.max_copy_distance, _copies(old))
+    rows = [*(same_columns(fresh) if keep_actions else fresh)]
     kept = [row for row in rows if row["kept"]]
-    if keep_actions and kept:
-        same_columns(rows)
     building = work / "next"
     shutil.rmtree(building, ignore_errors=True)
     _clone(out, building)
     if kept:
-        features = _same_features(out, features_of(kept, config))
-        write_episodes(EpisodeWriter(building, config.fps, features, more=True), cache, kept)
+        features = _same_features(out, features_of(kept[0], config))
+        episodes = EpisodeWriter(building, config.fps, features, more=True)
+        with progress("assembling", total=len(kept)) as advance:
+            for row in kept:
+                add_shot(episodes, cache, row)
+                advance()
+        episodes.close()
     summary = _finish(building, card, old + rows, len(new), others, list(map(str, sources)))
     _exchange(building, out, work / "old")
     shutil.rmtree(work)
     return IngestSummary(out, out / MANIFEST, **summary, added=len(new))
+
+
+def _copies(old: list[Row]) -> Copies:
+    """The kept shots, so that a copy of one is not added."""
+    copies = Copies()
+    for row in old:
+        if row["kept"] and row["copy_code"]:
+            copies.add(bytes.fromhex(row["copy_code"]), -1, row["start_s"])
+    return copies
 
 
 def _checked_card(out: Path, config: IngestConfig, keep_actions: bool) -> dict[str, Any]:
@@ -192,7 +205,10 @@ def _finish(
         "seconds": round(sum(row["end_s"] - row["start_s"] for row in kept), 3),
         "shots": shots,
     }
-    write_manifest(building / MANIFEST, rows)
+    with ManifestWriter(building / f".{MANIFEST}.tmp") as manifest:
+        for row in rows:
+            manifest.add(row)
+    (building / f".{MANIFEST}.tmp").replace(building / MANIFEST)  # the clone must not be changed
     dropped = {reason: n for reason, n in shots.items() if reason != "ok"}
     brief = {"clips": summary["clips"], "kept": len(kept), "dropped": dropped}
     write_json(building / "summary.json", brief)

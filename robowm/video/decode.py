@@ -106,17 +106,20 @@ class Video:
 
     def frames(self) -> Iterator[tuple[float, Any]]:
         """Yield (time_s, av.VideoFrame) once, times strictly rising."""
-        last_s = -np.inf
+        last_s, out_of_time = -np.inf, 0
         for frame in self._reel:
             time_s = frame.time
             if time_s is None:  # some AVI files: no clock but the nominal rate
                 time_s = 0.0 if last_s < 0 else last_s + 1 / self.rate_hz
             if time_s <= last_s:
+                out_of_time += 1
                 continue
             shown_s = float(frame.duration * frame.time_base) if frame.duration else 0.0
             last_s, self.end_s = time_s, time_s + (shown_s or 1 / self.rate_hz)
             yield time_s, frame
         self.note = self._reel.note
+        if out_of_time and not self.note:
+            self.note = f"{out_of_time} frames passed over whose times repeat or go back"
         missing_s = self.duration_s - self.end_s
         if not self.note and missing_s > max(0.5, 0.1 * self.duration_s):
             self.note = "cut off"

@@ -6,9 +6,7 @@ goes on with the next one; the dataset is assembled from that cache at the end.
 """
 
 import hashlib
-import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,16 +17,19 @@ import numpy as np
 from robowm.artefact import open_stage, write_json
 from robowm.errors import UserError
 from robowm.progress import progress
-from robowm.video.assemble import MANIFEST, assemble, write_manifest
+from robowm.video.assemble import MANIFEST, assemble
+from robowm.video.clock import capture_times
 from robowm.video.config import IngestConfig
 from robowm.video.decode import UnusableClip
-from robowm.video.judge import reason_for
+from robowm.video.judge import Verdict, verdict
 from robowm.video.sample import pick, take
-from robowm.video.shots import survey
+from robowm.video.shots import Shot, survey
 from robowm.video.sources.entry import Entry, Found, Search, described, read_label
 from robowm.video.sources.files import find_files
 from robowm.video.sources.hub import on_disk
-from robowm.video.sources.labels import attach, check_rates, same_columns
+from robowm.video.sources.labels import SHOWN, attach, check_rates, same_columns
+from robowm.video.tally import cached_rows
+from robowm.video.transnet import check_installed
 from robowm.video.workers import run_jobs
 
 Row = dict[str, Any]
@@ -93,6 +94,8 @@ def ingest(
     """
     config = config or IngestConfig()
     config.check()
+    if config.detector == "transnet":
+        check_installed()
     out = Path(out)
     given = tuple(map(str, sources))
     search = Search(on_disk(given), cameras, out.with_name(f"{out.name}.downloads"))
@@ -121,34 +124,30 @@ def ingest(
     cache = stage.work / "clips"
     cache.mkdir(exist_ok=True)
     decide_all(clips, keys, cache, config, workers, keep_actions)
-    rows = [
-        {"source": name, "key": keys[name], **row}
-        for name in clips
-        for row in json.loads((cache / keys[name] / "rows.json").read_text())
-    ]
-    kept = [row for row in rows if row["kept"]]
-    summary = {
+    folders = ((name, cache / keys[name]) for name in clips)
+    rows = cached_rows(folders, config.max_copy_distance)
+    if keep_actions:
+        rows = same_columns(rows)
+    tally = assemble(stage.work, cache, rows, config, len(clips))
+    summary: dict[str, Any] = {
         "clips": len(clips),
         "others": others,
-        "frames": sum(row["frames"] for row in kept),
-        "seconds": round(sum(row["end_s"] - row["start_s"] for row in kept), 3),
-        "shots": dict(Counter(row["reason"] for row in rows).most_common()),
+        "frames": tally.frames,
+        "seconds": round(tally.seconds, 3),
+        "shots": tally.shots,
     }
-    if not kept:
+    if not tally.kept:
         manifest = stage.out.with_name(f"{stage.out.name}.{MANIFEST}")
-        write_manifest(manifest, rows)
+        (stage.work / MANIFEST).replace(manifest)
         shutil.rmtree(stage.work)
-        why = ", ".join(f"{n} {reason}" for reason, n in summary["shots"].items())
+        why = ", ".join(f"{n} {reason}" for reason, n in tally.shots.items())
         raise UserError(
             f"none of {len(clips)} clips is usable ({why}); expected one usable shot or more. "
             f"What is wrong with each: {manifest}"
         )
-    if keep_actions:
-        same_columns(rows)
-    assemble(stage.work, cache, rows, config)
     dropped = {reason: n for reason, n in summary["shots"].items() if reason != "ok"}
     write_json(
-        stage.work / "summary.json", {"clips": len(clips), "kept": len(kept), "dropped": dropped}
+        stage.work / "summary.json", {"clips": len(clips), "kept": tally.kept, "dropped": dropped}
     )
     cache.rename(trash)
     stage.finish(clips_sha256=inventory, summary=summary)
@@ -166,34 +165,39 @@ def decide(path: Any, config: IngestConfig) -> tuple[list[Row], Iterator[Columns
         seen = survey(path, config)
     except UnusableClip as unusable:
         return [_row(reason=unusable.reason, note=unusable.note)], iter(())
-    rows, picks = [], []
+    rows: list[Row] = []
+    picks: list[tuple[Shot, np.ndarray]] = []
+    times: list[Columns] = []
     for shot in seen.shots:
-        indices = pick(seen.times_s, shot.start_s, shot.end_s, config.fps)
-        rate_hz = len(indices) / (shot.end_s - shot.start_s)
-        reason = reason_for(shot.look, len(indices), rate_hz, config)
-        scores = {k: round(v, 4) for k, v in asdict(shot.look).items() if k != "box"}
+        taken_s, end_s = capture_times(seen.times_s, shot, path, config)
+        indices = pick(taken_s, taken_s[0], end_s, config.fps)
+        rate_hz = float(len(indices) / (end_s - taken_s[0]))
+        found = verdict(shot.look, len(indices), rate_hz, config)
+        if shot.mixed:
+            found = Verdict("transition")
+        kept = found.reason == "ok"
         rows.append(
             _row(
                 start_s=shot.start_s,
                 end_s=shot.end_s,
-                kept=reason == "ok",
-                reason=reason,
+                kept=kept,
                 note=seen.note,
-                frames=len(indices) if reason == "ok" else 0,
+                frames=len(indices) if kept else 0,
                 rate_hz=round(rate_hz, 3),
+                speed=round(float(end_s - taken_s[0]) / (shot.end_s - shot.start_s), 3),
                 width_px=seen.width_px,
                 height_px=seen.height_px,
                 first_frame=shot.first,
-                **scores,
+                **asdict(found),
+                **shot.look.scores(),
             )
         )
-        if reason == "ok":
-            picks.append((shot, indices))
+        if kept:
+            picks.append((shot, indices + shot.first))
+            shown_s = seen.times_s[indices + shot.first]
+            times.append({"capture_time_s": taken_s[indices], SHOWN: shown_s})
     taken = take(path, seen.times_s, picks, config) if picks else ()
-    columns = (
-        {"frames": frames, "capture_time_s": seen.times_s[indices]}
-        for frames, (_, indices) in zip(taken, picks, strict=True)
-    )
+    columns = ({"frames": frames, **clocks} for frames, clocks in zip(taken, times, strict=True))
     return rows, columns
 
 
@@ -206,15 +210,16 @@ def decide_all(
     keep_actions: bool,
 ) -> None:
     """Fill the cache with the clips that are not in it yet."""
-    jobs = [
+    left = sum(not (cache / key).is_dir() for key in keys.values())
+    if not left:
+        return
+    jobs = (
         (entry, cache / keys[name], config, keep_actions)
         for name, entry in clips.items()
         if not (cache / keys[name]).is_dir()
-    ]
-    if not jobs:
-        return
-    with progress("looking at clips", total=len(clips), done=len(clips) - len(jobs)) as advance:
-        for _, folder, *_ in run_jobs(_decide_one, jobs, min(workers, len(jobs)), advance):
+    )
+    with progress("looking at clips", total=len(clips), done=len(clips) - left) as advance:
+        for _, folder, *_ in run_jobs(_decide_one, jobs, min(workers, left), advance):
             _store(folder, [_row(reason="failed", note="its decoding process died")], iter(()))
 
 
@@ -241,6 +246,7 @@ def _store(folder: Path, rows: list[Row], shots: Iterator[Columns | None]) -> No
     for n, columns in enumerate(shots):
         if columns is None:
             continue
+        columns.pop(SHOWN)
         np.savez_compressed(building / f"{n}.npz", allow_pickle=False, **columns)
         kept[n]["cached"] = f"{folder.name}/{n}.npz"
     write_json(building / "rows.json", rows)

@@ -1,16 +1,18 @@
-"""Is a shot usable? Cheap measures on small pictures, and one reason code.
+"""Is a shot usable? Cheap measures on small pictures, and one reason code with its score.
 
-How good they are is measured by `benchmarks/ingest_corpus.py` on 276 curated clips: all 255 usable
-ones have a kept shot; of the 21 others, 5 slides, 2 mosaics and 5 of 6 split screens are dropped
-(one has a caption below its panels). Generated video is not recognised at all, and a teaser is
-judged shot by shot, so its plain robot shots stay.
+How good they are is measured by `benchmarks/ingest_corpus.py`. Generated video is not recognised
+at all, and a teaser is judged shot by shot, so its plain robot shots stay.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from robowm.video.config import IngestConfig
+from robowm.video.fingerprint import fingerprint
+from robowm.video.layout import WHITE_LEVEL, Box, inside_bars, seam
+from robowm.video.lettering import text_share
+from robowm.video.stills import action_s
 
 REASONS = {
     "ok": "kept",
@@ -18,21 +20,19 @@ REASONS = {
     "unreadable": "cannot be opened, or no frame of it decoded",
     "no_video_stream": "sound only, or sound with a cover picture",
     "still_image": "one picture",
+    "transition": "a dissolve or fade between two shots",
     "too_short": "fewer than min_frames stored frames",
     "slow_rate": "fewer true pictures a second than min_rate of fps",
     "black": "nothing brighter than min_brightness",
     "static": "less than min_moved of the picture ever changes",
+    "stills": "a slide show: nothing moves by itself for min_action_s",
     "diagram": "mostly white: a slide, a plot, a title card",
-    "failed": "an unexpected error or a crash of the decoder: see its note",
+    "text": "burnt-in text over more than max_text of the picture",
     "panels": "several pictures in one: split screen or mosaic",
+    "duplicate": "a copy of an earlier kept shot, be it scaled or compressed anew: see its note",
+    "failed": "an unexpected error or a crash of the decoder: see its note",
 }
 CHANGED_LEVELS = 25  # of 255: above codec noise, below an arm's shadow
-EDGE_LEVELS = 10
-SEAM_RATIO = 1.2
-SEAM_ASIDE_PX = 4
-BAR_LEVELS = 20  # compression leaves black bars this far from black
-WHITE_LEVEL = 249  # paper and page margins; a sunlit or simulated table stays below it
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Look:
         white: share of white pixels.
         aspect: longer side over shorter side of the picture inside the bars.
         seam: the weaker of the straightest vertical and horizontal edge, share of its length.
+        split: the straightest vertical edge, share of the height.
+        action_s: seconds of the longest stretch in which something moves by itself.
+        text: share of the picture under burnt-in text.
+        code: perceptual hash, `fingerprint.BYTES` bytes.
     """
 
     box: Box
@@ -56,21 +60,41 @@ class Look:
     white: float
     aspect: float
     seam: float
+    split: float
+    action_s: float
+    text: float
+    code: bytes
+
+    def scores(self) -> dict[str, float | str]:
+        """The measures as manifest columns."""
+        plain = {k: v for k, v in asdict(self).items() if k not in ("box", "code")}
+        return {k: round(v, 4) for k, v in plain.items()} | {"copy_code": self.code.hex()}
 
 
-def look_at(pictures: np.ndarray) -> Look:
+@dataclass(frozen=True)
+class Verdict:
+    """Why a shot is kept or dropped: for a reason, the measure that decided and its limit."""
+
+    reason: str
+    measure: str = ""
+    score: float | None = None
+    limit: float | None = None
+
+
+def look_at(pictures: np.ndarray, step_s: float, sharp: np.ndarray) -> Look:
     """Measure a shot from small pictures of it.
 
     Args:
-        pictures: uint8 (N, H, W, 3) RGB, some 0.2 s apart, their pixels square.
+        pictures: uint8 (N, H, W, 3) RGB, `step_s` seconds apart, their pixels square.
+        sharp: uint8 (M, H', W') grey, fewer but larger ones, for text.
     """
     low, high = pictures.min(0), pictures.max(0)
-    box = _inside_bars(low, high)
-    height, width = low.shape[:2]
-    across = max((box[2] - box[0]) * width, 1)
-    down = max((box[3] - box[1]) * height, 1)
+    box = inside_bars(low, high)
+    inner = inside(pictures, box)
+    down, across = inner.shape[1:3]
     steps = np.abs(np.diff(pictures.astype(np.int16), axis=0))
-    mean = pictures.mean(0, dtype=np.float32)
+    mean = inner.mean(0, dtype=np.float32)
+    upright, level = seam(mean), seam(mean.swapaxes(0, 1))
     return Look(
         box=box,
         moved=float(((high.astype(np.int16) - low).max(-1) > CHANGED_LEVELS).mean()),
@@ -78,62 +102,42 @@ def look_at(pictures: np.ndarray) -> Look:
         brightness=float(np.percentile(pictures.max(-1), 95)),
         white=float((pictures.min(-1) > WHITE_LEVEL).mean()),
         aspect=float(max(across / down, down / across)),
-        seam=min(_seam(mean), _seam(mean.swapaxes(0, 1))),
+        seam=min(upright, level),
+        split=upright,
+        action_s=action_s(inner, step_s),
+        text=text_share(inside(sharp, box)),
+        code=fingerprint(inner),
     )
 
 
-def reason_for(look: Look, frames: int, rate_hz: float, config: IngestConfig) -> str:
+def inside(pictures: np.ndarray, box: Box) -> np.ndarray:
+    """The part of pictures (N, H, W, ...) inside a box."""
+    height, width = pictures.shape[1:3]
+    left, top = round(box[0] * width), round(box[1] * height)
+    right, bottom = round(box[2] * width), round(box[3] * height)
+    return pictures[:, top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def verdict(look: Look, frames: int, rate_hz: float, config: IngestConfig) -> Verdict:
     """The first reason to drop a shot of `frames` stored frames, or "ok"."""
-    if frames < config.min_frames:
-        return "too_short"
-    if rate_hz < config.min_rate * config.fps:
-        return "slow_rate"
-    if look.brightness < config.min_brightness:
-        return "black"
-    if look.moved < config.min_moved:
-        return "static"
-    if look.white > config.max_white:
-        return "diagram"
-    if look.aspect > config.max_aspect or look.seam >= config.min_seam:
-        return "panels"
-    return "ok"
-
-
-def _inside_bars(low: np.ndarray, high: np.ndarray) -> Box:
-    """The picture without borders that stay black, or stay white, for the whole shot."""
-    black = high.max(-1) <= BAR_LEVELS
-    white = low.min(-1) >= WHITE_LEVEL
-    bar = black | white
-    left, right = _span(~bar.all(0))
-    top, bottom = _span(~bar.all(1))
-    # a bar hides a part; what would leave a sliver is a dark or empty scene
-    if right - left < 0.3 or bottom - top < 0.3:
-        return (0.0, 0.0, 1.0, 1.0)
-    return (left, top, right, bottom)
-
-
-def _span(inside: np.ndarray) -> tuple[float, float]:
-    where = np.flatnonzero(inside)
-    if not len(where):
-        return (0.0, 0.0)
-    n = len(inside)
-    # the line beside a bar is a blend of both: it goes too
-    first = where[0] + 1 if where[0] else 0
-    last = where[-1] if where[-1] < n - 1 else n
-    return (first / n, last / n)
-
-
-def _seam(mean: np.ndarray) -> float:
-    """The best vertical line of a mean picture (H, W, 3): share of its height that is an edge.
-
-    The edge must be sharper than what lies a little to either side: texture is no seam.
-    """
-    edge = np.abs(np.diff(mean, axis=1)).max(-1)
-    edge = np.maximum(edge[:, 1:], edge[:, :-1])  # scaling may spread a seam over two columns
-    inner = edge[:, SEAM_ASIDE_PX:-SEAM_ASIDE_PX]
-    if not inner.size:
-        return 0.0
-    beside = np.minimum(edge[:, : -2 * SEAM_ASIDE_PX], edge[:, 2 * SEAM_ASIDE_PX :])
-    share = ((inner > EDGE_LEVELS) & (inner > SEAM_RATIO * beside)).mean(0)
-    margin = int(0.12 * len(share))  # frames around a picture are not seams within it
-    return float(share[margin : len(share) - margin].max())
+    too_low = (
+        ("too_short", "frames", frames, config.min_frames),
+        ("slow_rate", "rate_hz", rate_hz, config.min_rate * config.fps),
+        ("black", "brightness", look.brightness, config.min_brightness),
+        ("static", "moved", look.moved, config.min_moved),
+        ("stills", "action_s", look.action_s, config.min_action_s),
+    )
+    for reason, measure, score, limit in too_low:
+        if score < limit:
+            return Verdict(reason, measure, score, limit)
+    too_high = (
+        ("diagram", "white", look.white, config.max_white),
+        ("text", "text", look.text, config.max_text),
+        ("panels", "aspect", look.aspect, config.max_aspect),
+        ("panels", "seam", look.seam, config.min_seam),
+        ("panels", "split", look.split, config.min_split),
+    )
+    for reason, measure, score, limit in too_high:
+        if score > limit:
+            return Verdict(reason, measure, score, limit)
+    return Verdict("ok")

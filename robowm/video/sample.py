@@ -37,7 +37,7 @@ def take(
     """Decode a clip again and cut the picked frames to squares, a shot at a time.
 
     Args:
-        times_s: float64 (T,), the clip's frames as the first pass counted them.
+        times_s: float64 (T,), the clip's time stamps as the first pass read them.
         picks: shots in order, each with the indices of its frames.
 
     Yields:

@@ -4,61 +4,76 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 from typing import Any
 
+AHEAD = 3  # jobs in hand for each worker
 Job = tuple[Any, ...]
 
 
 def run_jobs(
-    work: Callable[..., None], jobs: list[Job], workers: int, done: Callable[[], Any]
+    work: Callable[..., None], jobs: Iterable[Job], workers: int, done: Callable[[], Any]
 ) -> list[Job]:
     """Call `work(*job)` for every job, `workers` at a time; call `done` after each.
 
     Args:
         work: a module-level function; what it raises is raised here.
+        jobs: taken as they are needed, a few ahead: there may be millions.
 
     Returns:
         the jobs whose process died: a decoder that crashed, or the system out of memory.
     """
+    left = iter(jobs)
     if workers == 1:
-        for job in jobs:
+        for job in left:
             work(*job)
             done()
         return []
     fatal: list[Job] = []
-    left = jobs
-    while left:
-        left = _run_pool(work, left, workers, done)
+    while stopped := _run_pool(work, left, workers, done):
         # jobs start in order, so the one that broke the pool is among the first that are left
-        suspects, left = left[:workers], left[workers:]
-        for job in suspects:
-            fatal += _run_pool(work, [job], 1, done)
+        for job in stopped[:workers]:
+            fatal += _run_pool(work, iter([job]), 1, done)
+        left = chain(stopped[workers:], left)
     return fatal
 
 
 def _run_pool(
-    work: Callable[..., None], jobs: list[Job], workers: int, done: Callable[[], Any]
+    work: Callable[..., None], jobs: Iterator[Job], workers: int, done: Callable[[], Any]
 ) -> list[Job]:
+    """Run jobs until there are none left, or the pool breaks; return those it left unfinished."""
     # a fork of a process that runs threads (torch, OpenCV) may hang
     spawn = multiprocessing.get_context("spawn")
-    unfinished = set()
+    unfinished: list[Job] = []
+    running: dict[Future[None], Job] = {}
     with ProcessPoolExecutor(workers, spawn, initializer=_begin) as pool:
-        futures = {pool.submit(work, *job): n for n, job in enumerate(jobs)}
         try:
-            for future in as_completed(futures):
-                try:
-                    future.result()
-                except BrokenProcessPool:
-                    unfinished.add(futures[future])
-                else:
-                    done()
+            while True:
+                while not unfinished and len(running) < AHEAD * workers:
+                    job = next(jobs, None)
+                    if job is None:
+                        break
+                    try:
+                        running[pool.submit(work, *job)] = job
+                    except BrokenProcessPool:
+                        unfinished.append(job)
+                if not running:
+                    return unfinished
+                finished = wait(running, return_when=FIRST_COMPLETED).done
+                for future in [future for future in running if future in finished]:
+                    job = running.pop(future)
+                    try:
+                        future.result()
+                    except BrokenProcessPool:
+                        unfinished.append(job)
+                    else:
+                        done()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [job for n, job in enumerate(jobs) if n in unfinished]
 
 
 def _begin() -> None:

@@ -129,7 +129,7 @@ def test_killed_while_assembling(messy, tmp_path, monkeypatch) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(assemble, "write_manifest", stop)
+        patch.setattr(assemble.EpisodeWriter, "close", stop)
         with pytest.raises(KeyboardInterrupt):
             ingest([messy], tmp_path / "out", SMALL, workers=1)
     (tmp_path / ".out.partial/data").mkdir()

@@ -60,7 +60,8 @@ def test_any_shape_becomes_the_centre_square(make_clip, size, fit) -> None:
     picture = np.stack([255 * x / width, 255 * y / height, 0 * x + 90], -1).astype(np.uint8)
     path = make_clip("ramp.mp4", [picture] * 3)
     times_s = np.arange(3) / 10
-    whole = look_at(np.full((2, 9, 16, 3), 128, np.uint8))
+    grey = np.full((2, 90, 160, 3), 128, np.uint8)
+    whole = look_at(grey, 0.1, grey[..., 0])
     shot = Shot(0, 3, 0.0, 0.3, whole)
     config = IngestConfig(size_px=32, fit=fit)
     (frames,) = take(path, times_s, [(shot, np.arange(3))], config)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from robowm.video.config import IngestConfig
-from robowm.video.judge import look_at, reason_for
+from robowm.video.judge import Look, look_at, verdict
 from robowm.video.shots import survey
 
 CUTS = {  # labelled in the corpus's SHOTS.tsv; the first two have none, and fast motion instead
@@ -54,8 +54,14 @@ def test_long_shots_come_in_pieces_that_hold_every_frame(make_clip, moving) -> N
     assert max(shot.end_s - shot.start_s for shot in seen.shots) < 2.5
 
 
+def _look(pictures: np.ndarray) -> Look:
+    """Pictures as `survey` hands them over: 0.1 s apart here, and larger grey ones for text."""
+    large = [cv2.resize(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), (480, 270)) for p in pictures[::10]]
+    return look_at(pictures, 0.1, np.stack(large))
+
+
 def _reason(pictures: np.ndarray) -> str:
-    return reason_for(look_at(pictures), frames=20, rate_hz=10.0, config=IngestConfig())
+    return verdict(_look(pictures), frames=20, rate_hz=10.0, config=IngestConfig()).reason
 
 
 def test_reasons(moving) -> None:
@@ -82,7 +88,7 @@ def test_reasons(moving) -> None:
 def test_bars_are_outside_the_box(moving, level) -> None:
     framed = np.full((20, 90, 128, 3), level, np.uint8)
     framed[:, 9:81] = moving(20)
-    left, top, right, bottom = look_at(framed).box
+    left, top, right, bottom = _look(framed).box
     assert (left, right) == (0, 1)
     assert top == pytest.approx(0.1, abs=0.02) and bottom == pytest.approx(0.9, abs=0.02)
 
@@ -90,7 +96,7 @@ def test_bars_are_outside_the_box(moving, level) -> None:
 def test_a_dark_scene_is_not_taken_for_bars(moving) -> None:
     dark = np.zeros((20, 72, 128, 3), np.uint8)
     dark[:, 30:40, 60:70] = moving(20)[:, 30:40, 60:70]
-    assert look_at(dark).box == (0, 0, 1, 1)
+    assert _look(dark).box == (0, 0, 1, 1)
 
 
 @pytest.mark.corpus

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 Columns = dict[str, np.ndarray]
 
 ACTION, STATE, EE_DELTA = "action", "observation.state", "ee_delta"
+SHOWN = "shown_s"  # the clip's own clock; capture times may have been corrected
 EE_NAMES = ("dx_m", "dy_m", "dz_m")
 COUNT_SLACK_S = 0.01
 SLACK_S = 2e-3  # clocks that count milliseconds
@@ -129,27 +130,29 @@ def check_rates(entries: Iterable[Any], fps: float, keep_actions: bool) -> None:
         )
 
 
-def same_columns(rows: list[Row]) -> dict[str, list[str]]:
-    """The columns, with the names of their elements, that all kept rows have in common.
+def same_columns(rows: Iterable[Row]) -> Iterator[Row]:
+    """Pass manifest rows on, as long as all kept ones name the same columns.
 
     Raises:
-        UserError: they differ, or there are none.
+        UserError: they differ, or none of the kept ones has any.
     """
-    kept = [row for row in rows if row["kept"]]
-    if not any(row["columns"] for row in kept):
+    first, kept = None, 0
+    for row in rows:
+        if row["kept"]:
+            kept += 1
+            first = first or row
+            if row["columns"] != first["columns"]:
+                raise UserError(
+                    f"--keep-actions: {row['source']} has {_told(row['columns'])}, "
+                    f"{first['source']} has {_told(first['columns'])}; expected the same columns "
+                    "in every kept clip."
+                )
+        yield row
+    if first is not None and not first["columns"]:
         raise UserError(
-            f"--keep-actions: none of the {len(kept)} kept shots has actions or states; expected "
+            f"--keep-actions: none of the {kept} kept shots has actions or states; expected "
             "a labelled source. Leave the flag out for plain video."
         )
-    first = kept[0]
-    for row in kept:
-        if row["columns"] != first["columns"]:
-            raise UserError(
-                f"--keep-actions: {row['source']} has {_told(row['columns'])}, {first['source']} "
-                f"has {_told(first['columns'])}; expected the same columns in every kept clip."
-            )
-    found: dict[str, list[str]] = first["columns"]
-    return found
 
 
 def _told(columns: dict[str, list[str]]) -> str:
@@ -189,7 +192,7 @@ def attach(
 def _with_tracks(label: Label, kept: list[Row], shots: Iterator[Columns]) -> Iterator[Any]:
     for row, columns in zip(kept, shots, strict=True):
         try:
-            yield columns | label.columns(columns["capture_time_s"])
+            yield columns | label.columns(columns[SHOWN])
         except UnusableClip as misfit:
             row.update(kept=False, reason=misfit.reason, note=misfit.note, frames=0)
             yield None
