@@ -12,17 +12,21 @@ counts only when DIR is new. The dataset is opened with stock lerobot at the end
 import resource
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import tyro
 from _ingest import USABLE, record, table
 
 from robowm.artefact import write_json
 from robowm.video.config import IngestConfig
-from robowm.video.ingest import ingest
+from robowm.video.fingerprint import distances
+from robowm.video.ingest import decide, ingest
 
 COMMAND = "python benchmarks/ingest_corpus.py CORPUS --out DIR --json FILE"
 
@@ -64,29 +68,44 @@ def main(args: Args) -> None:
         "cuts": _cuts(args.corpus, rows),
         "copies": _copies(rows),
         "lerobot": _open_with_lerobot(args.out),
-        "held_out": _held_out(args),
+        "held_out": _held_out(args.corpus),
     }
     args.json.parent.mkdir(parents=True, exist_ok=True)
     write_json(args.json, result)
     print(args.json.read_text())
 
 
-def _held_out(args: Args) -> dict[str, Any]:
-    """`pool_droid/`: every clip is usable and has no cut."""
-    out = args.out.with_name(f"{args.out.name}_pool")
-    done = ingest([args.corpus / "pool_droid"], out, IngestConfig(), workers=args.workers)
-    rows = pq.read_table(done.manifest).to_pylist()
-    kept = {row["source"] for row in rows if row["reason"] in ("ok", "duplicate")}
-    dropped = [row for row in rows if row["reason"] not in ("ok", "duplicate")]
+def _held_out(corpus: Path) -> dict[str, Any]:
+    """`pool_droid/`: every clip is usable and has no cut. Decided, not stored."""
+    paths = sorted((corpus / "pool_droid").rglob("*.mp4"))
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        rows = [row for rows in pool.map(_decided, paths, chunksize=8) for row in rows]
+    kept = {row["source"] for row in rows if row["kept"]}
+    dropped = [row for row in rows if not row["kept"]]
+    codes = [(row["source"], bytes.fromhex(row["copy_code"])) for row in rows if row["kept"]]
+    table_ = np.stack([np.frombuffer(code, np.uint8) for _, code in codes])
+    near = [
+        (round(float(apart), 3), name, codes[n + 1 + k][0])
+        for n, (name, code) in enumerate(codes)
+        for k, apart in enumerate(distances(code, table_[n + 1 :]))
+        if apart < 0.6
+    ]
+    limit = IngestConfig().max_copy_distance
     return {
-        "clips": done.clips,
+        "clips": len(paths),
         "with_a_kept_shot": len(kept),
-        "share": round(len(kept) / done.clips, 4),
-        "shots": done.shots,
+        "share": round(len(kept) / len(paths), 4),
+        "shots": dict(Counter(row["reason"] for row in rows)),
         "dropped": [[r["source"], r["reason"], r["measure"], r["score"]] for r in dropped],
         "false_cuts": [[r["source"], r["first_frame"]] for r in rows if r["first_frame"]],
-        "copies": _copies(rows),
+        "pairs": len(codes) * (len(codes) - 1) // 2,
+        "pairs_called_copies": sorted(pair for pair in near if pair[0] <= limit),
+        "nearest_other_pairs": sorted(pair for pair in near if pair[0] > limit)[:5],
     }
+
+
+def _decided(path: Path) -> list[dict[str, Any]]:
+    return [row | {"source": path.name} for row in decide(path, IngestConfig())[0]]
 
 
 def _copies(rows: list[dict[str, Any]]) -> list[list[Any]]:
