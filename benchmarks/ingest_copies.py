@@ -2,12 +2,11 @@
 
     python benchmarks/ingest_copies.py CORPUS --ingested DIR --json FILE
 
-DIR is what `ingest_corpus.py --out DIR` left. `--clips` clips of a usable kind
-are drawn from each of `clips/` (the threshold was chosen there) and `pool_droid/` (held out), and
-changed in every way of VARIANTS into temporary files. Found: the copy's fingerprint is within
-`max_copy_distance` of the original's. False alarms are counted over all pairs of shots that DIR
-kept, or dropped as copies; those pairs are named, to be looked at (for `pool_droid/`, which DIR
-does not hold, ingest_corpus.py does the same).
+DIR is what `ingest_corpus.py --out DIR` left. `--clips` clips of a usable kind are drawn from each
+of `clips/` (the threshold was chosen there) and `pool_droid/` (held out), and changed in every way
+of VARIANTS into temporary files. Found: the copy's fingerprint is within `max_copy_distance` of the
+original's. False alarms are counted over all pairs of shots that DIR kept, or dropped as copies;
+those pairs are named, to be looked at. For `pool_droid/`, ingest_pool.py does the same.
 """
 
 import tempfile

@@ -2,31 +2,27 @@
 
     python benchmarks/ingest_corpus.py CORPUS --out DIR --json benchmarks/results/ingest_corpus.json
 
-CORPUS holds `clips/`, `pool_droid/`, `INDEX.tsv` (column `kind` for each path) and `SHOTS.tsv`
-(hard cuts). Agreement: a usable kind has a kept shot, any other kind has none. The limits were
-chosen on `clips/`; `pool_droid/`, where every clip is one usable shot, is the held-out check.
-Duplicates are named, to be looked at; a clip that is dropped only as a copy agrees. Wall time
-counts only when DIR is new. The dataset is opened with stock lerobot at the end.
+CORPUS holds `clips/`, `INDEX.tsv` (column `kind` for each path) and `SHOTS.tsv` (hard cuts).
+Agreement: a usable kind has a kept shot, any other kind has none. The limits were chosen on these
+clips; ingest_pool.py is the held-out check. Duplicates are named, to be looked at; a clip that is
+dropped only as a copy agrees. Wall time counts only when DIR is new. The dataset is opened with
+stock lerobot at the end.
 """
 
 import resource
 import time
 from collections import Counter, defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import tyro
 from _ingest import USABLE, record, table
 
 from robowm.artefact import write_json
 from robowm.video.config import IngestConfig
-from robowm.video.fingerprint import distances
-from robowm.video.ingest import decide, ingest
+from robowm.video.ingest import ingest
 
 COMMAND = "python benchmarks/ingest_corpus.py CORPUS --out DIR --json FILE"
 
@@ -68,44 +64,10 @@ def main(args: Args) -> None:
         "cuts": _cuts(args.corpus, rows),
         "copies": _copies(rows),
         "lerobot": _open_with_lerobot(args.out),
-        "held_out": _held_out(args.corpus),
     }
     args.json.parent.mkdir(parents=True, exist_ok=True)
     write_json(args.json, result)
     print(args.json.read_text())
-
-
-def _held_out(corpus: Path) -> dict[str, Any]:
-    """`pool_droid/`: every clip is usable and has no cut. Decided, not stored."""
-    paths = sorted((corpus / "pool_droid").rglob("*.mp4"))
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        rows = [row for rows in pool.map(_decided, paths, chunksize=8) for row in rows]
-    kept = {row["source"] for row in rows if row["kept"]}
-    dropped = [row for row in rows if not row["kept"]]
-    codes = [(row["source"], bytes.fromhex(row["copy_code"])) for row in rows if row["kept"]]
-    table_ = np.stack([np.frombuffer(code, np.uint8) for _, code in codes])
-    near = [
-        (round(float(apart), 3), name, codes[n + 1 + k][0])
-        for n, (name, code) in enumerate(codes)
-        for k, apart in enumerate(distances(code, table_[n + 1 :]))
-        if apart < 0.6
-    ]
-    limit = IngestConfig().max_copy_distance
-    return {
-        "clips": len(paths),
-        "with_a_kept_shot": len(kept),
-        "share": round(len(kept) / len(paths), 4),
-        "shots": dict(Counter(row["reason"] for row in rows)),
-        "dropped": [[r["source"], r["reason"], r["measure"], r["score"]] for r in dropped],
-        "false_cuts": [[r["source"], r["first_frame"]] for r in rows if r["first_frame"]],
-        "pairs": len(codes) * (len(codes) - 1) // 2,
-        "pairs_called_copies": sorted(pair for pair in near if pair[0] <= limit),
-        "nearest_other_pairs": sorted(pair for pair in near if pair[0] > limit)[:5],
-    }
-
-
-def _decided(path: Path) -> list[dict[str, Any]]:
-    return [row | {"source": path.name} for row in decide(path, IngestConfig())[0]]
 
 
 def _copies(rows: list[dict[str, Any]]) -> list[list[Any]]:

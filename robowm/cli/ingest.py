@@ -1,7 +1,8 @@
 """Video files in, a LeRobotDataset of their usable shots and a manifest of all shots out.
 
 Reads mp4, webm, mov, mkv, avi and gif. Pictures are chosen by time stamp, never by counting;
-shots are split at hard cuts; every shot that is dropped has its reason in OUT/manifest.parquet.
+shots are split at cuts, dissolves and fades; every shot that is dropped has its reason and score in
+OUT/manifest.parquet.
 A killed run goes on when the same command is given again.
 """
 
