@@ -2,11 +2,11 @@
 
     python benchmarks/ingest_copies.py CORPUS --ingested DIR --json FILE
 
-DIR is what `ingest_corpus.py --out DIR` left (DIR and DIR_pool). `--clips` clips of a usable kind
-are drawn from each of `clips/` (the threshold was chosen there) and `pool_droid/` (held out), and
-changed in every way of VARIANTS into temporary files. Found: the copy's fingerprint is within
-`max_copy_distance` of the original's. False alarms are counted over all pairs of shots that DIR
-kept, or dropped as copies; those pairs are named, to be looked at.
+DIR is what `ingest_corpus.py --out DIR` left. `--clips` clips of a usable kind are drawn from each
+of `clips/` (the threshold was chosen there) and `pool_droid/` (held out), and changed in every way
+of VARIANTS into temporary files. Found: the copy's fingerprint is within `max_copy_distance` of the
+original's. False alarms are counted over all pairs of shots that DIR kept, or dropped as copies;
+those pairs are named, to be looked at. For `pool_droid/`, ingest_pool.py does the same.
 """
 
 import tempfile
@@ -99,16 +99,13 @@ def main(args: Args) -> None:
     config = IngestConfig()
     usable = [row["path"] for row in table(args.corpus / "INDEX.tsv") if row["kind"] in USABLE]
     parts = {}
-    for part, suffix in (("clips", ""), ("pool_droid", "_pool")):
-        kept = args.ingested.with_name(args.ingested.name + suffix)
+    for part in ("clips", "pool_droid"):
         paths = [path for path in usable if path.startswith(part)]
         rng = np.random.default_rng(args.seed)
         drawn = rng.choice(paths, args.clips, replace=False)
         copies = [found for path in drawn for found in copied(args.corpus / path, path)]
-        parts[part] = {
-            "copies": recalls(copies, config.max_copy_distance),
-            **pairs(kept, config.max_copy_distance),
-        }
+        parts[part] = recalls(copies, config.max_copy_distance)
+    parts["clips_pairs"] = pairs(args.ingested, config.max_copy_distance)
     write_json(args.json, record(COMMAND, args) | parts)
     print(args.json.read_text())
 

@@ -2,11 +2,11 @@
 
     python benchmarks/ingest_corpus.py CORPUS --out DIR --json benchmarks/results/ingest_corpus.json
 
-CORPUS holds `clips/`, `pool_droid/`, `INDEX.tsv` (column `kind` for each path) and `SHOTS.tsv`
-(hard cuts). Agreement: a usable kind has a kept shot, any other kind has none. The limits were
-chosen on `clips/`; `pool_droid/`, where every clip is one usable shot, is the held-out check.
-Duplicates are named, to be looked at; a clip that is dropped only as a copy agrees. Wall time
-counts only when DIR is new. The dataset is opened with stock lerobot at the end.
+CORPUS holds `clips/`, `INDEX.tsv` (column `kind` for each path) and `SHOTS.tsv` (hard cuts).
+Agreement: a usable kind has a kept shot, any other kind has none. The limits were chosen on these
+clips; ingest_pool.py is the held-out check. Duplicates are named, to be looked at; a clip that is
+dropped only as a copy agrees. Wall time counts only when DIR is new. The dataset is opened with
+stock lerobot at the end.
 """
 
 import resource
@@ -64,29 +64,10 @@ def main(args: Args) -> None:
         "cuts": _cuts(args.corpus, rows),
         "copies": _copies(rows),
         "lerobot": _open_with_lerobot(args.out),
-        "held_out": _held_out(args),
     }
     args.json.parent.mkdir(parents=True, exist_ok=True)
     write_json(args.json, result)
     print(args.json.read_text())
-
-
-def _held_out(args: Args) -> dict[str, Any]:
-    """`pool_droid/`: every clip is usable and has no cut."""
-    out = args.out.with_name(f"{args.out.name}_pool")
-    done = ingest([args.corpus / "pool_droid"], out, IngestConfig(), workers=args.workers)
-    rows = pq.read_table(done.manifest).to_pylist()
-    kept = {row["source"] for row in rows if row["reason"] in ("ok", "duplicate")}
-    dropped = [row for row in rows if row["reason"] not in ("ok", "duplicate")]
-    return {
-        "clips": done.clips,
-        "with_a_kept_shot": len(kept),
-        "share": round(len(kept) / done.clips, 4),
-        "shots": done.shots,
-        "dropped": [[r["source"], r["reason"], r["measure"], r["score"]] for r in dropped],
-        "false_cuts": [[r["source"], r["first_frame"]] for r in rows if r["first_frame"]],
-        "copies": _copies(rows),
-    }
 
 
 def _copies(rows: list[dict[str, Any]]) -> list[list[Any]]:

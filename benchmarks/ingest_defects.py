@@ -43,7 +43,7 @@ class Args:
     """folder with clips/, pool_droid/ and INDEX.tsv"""
     json: Path
     """file to write"""
-    clips: int = 10
+    clips: int = 8
     """clips of each kind and part"""
     seed: int = 0
     """seed of which clips these are"""

@@ -2,11 +2,11 @@
 
     python benchmarks/ingest_memory.py CORPUS --work DIR --json FILE
 
-The clips are those of `pool_droid/`, cut to their first second or so and
-repacked (not encoded anew) with a title of their own, so that no two files are the same, until
-there are enough. Their pictures do repeat: duplicates are kept
-for this, so that every clip goes all the way into the dataset; what is remembered to find them is
-measured apart, with random fingerprints. Peaks are VmHWM as the kernel counts it, for each process.
+The clips are those of `pool_droid/`, cut to their first 0.7 seconds and repacked (not encoded anew)
+with a title of their own, so that no two files are the same, until there are enough. Their pictures
+do repeat: duplicates are kept for this, so that repeated clips go all the way into the dataset;
+what is remembered to find them is measured apart, with random fingerprints. Peaks are VmHWM as the
+kernel counts it, for each process.
 """
 
 import shutil
@@ -28,7 +28,7 @@ from robowm.video.fingerprint import BYTES, Copies
 
 COMMAND = "python benchmarks/ingest_memory.py CORPUS --work DIR --json FILE"
 EVERY_S = 0.2
-CLIP_S = 1.2  # of every clip: long enough to be kept
+CLIP_S = 0.7  # of every clip: long enough to be kept
 
 
 @dataclass(frozen=True)

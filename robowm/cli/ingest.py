@@ -1,8 +1,8 @@
 """Clips in, a LeRobotDataset of their usable shots and a manifest of all shots out.
 
 Reads video (mp4, webm, mov, mkv, avi, gif) and, through the recipes in datasets/, labelled
-datasets. Pictures are chosen by time stamp, never by counting; shots are split at hard cuts; every
-shot that is dropped has its reason in OUT/manifest.parquet.
+datasets. Pictures are chosen by time stamp, never by counting; shots are split at cuts, dissolves
+and fades; every shot that is dropped has its reason and score in OUT/manifest.parquet.
 A killed run goes on when the same command is given again.
 """
 

@@ -29,13 +29,6 @@ class _Sample:
     levels: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Blend:
-    first: int
-    last: int
-    energy: float
-
-
 class Blends:
     """Finds dissolves and fades in a stream of pictures.
 
@@ -46,7 +39,7 @@ class Blends:
     def __init__(self) -> None:
         self.decided = 0
         self._samples: list[_Sample] = []
-        self._best: _Blend | None = None
+        self._open: tuple[int, int] | None = None
         self._fitted_s = 0.0
 
     def see(self, index: int, time_s: float, picture: np.ndarray) -> list[tuple[int, int]]:
@@ -57,25 +50,25 @@ class Blends:
         self._samples.append(_Sample(index, time_s, levels.ravel()))
         while time_s - self._samples[0].time_s > SPANS_S[-1] + SAMPLE_S:
             del self._samples[0]
-        found = [blend for span_s in SPANS_S if (blend := self._fit(time_s - span_s))]
-        over = self._best is not None and time_s - self._fitted_s > QUIET_S
+        found = [span for span_s in SPANS_S if (span := self._fit(time_s - span_s))]
+        over = self._open is not None and time_s - self._fitted_s > QUIET_S
         done = self.finish() if over else []
         if found:
+            # motion may spoil the longer windows: the shorter ones inside cover it together
+            found += [self._open] if self._open else []
+            self._open = min(first for first, _ in found), max(last for _, last in found)
             self._fitted_s = time_s
-            self._best = max(
-                [*found, *([self._best] if self._best else [])], key=lambda b: b.energy
-            )
         oldest = self._samples[0].index
-        self.decided = min(oldest, self._best.first) if self._best else oldest
+        self.decided = min(oldest, self._open[0]) if self._open else oldest
         return done
 
     def finish(self) -> list[tuple[int, int]]:
         """The dissolve that had not been closed."""
-        best, self._best = self._best, None
-        return [(best.first, best.last)] if best else []
+        span, self._open = self._open, None
+        return [span] if span else []
 
-    def _fit(self, since_s: float) -> _Blend | None:
-        """The blend that the samples since then are, if they are one."""
+    def _fit(self, since_s: float) -> tuple[int, int] | None:
+        """The mixed frames among those since then, if they are a blend."""
         samples = [sample for sample in self._samples if sample.time_s >= since_s - SAMPLE_S / 2]
         if len(samples) < 5 or samples[0].time_s > since_s + SAMPLE_S:
             return None
@@ -92,7 +85,7 @@ class Blends:
             or _alike(pictures[0], pictures[-1])
         ):
             return None
-        return _Blend(samples[mixed[0]].index, samples[mixed[-1] + 1].index, energy)
+        return samples[mixed[0]].index, samples[mixed[-1] + 1].index
 
 
 def mixture(pictures: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

@@ -39,7 +39,7 @@ class IngestConfig:
     """a shot whose brightest 5 % of pixels stay below this level (0 to 255) is black"""
     max_white: float = 0.48
     """a shot with a larger share of white pixels is a diagram"""
-    max_text: float = 0.15
+    max_text: float = 0.2
     """a shot with burnt-in text over a larger share of the picture is text"""
     max_aspect: float = 2.2
     """a shot wider than this many heights (or the reverse), bars removed, is panels"""

@@ -1,5 +1,6 @@
 """A clip in one pass, with bounded memory: its frame times, its shots and what each looks like."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +74,7 @@ class _Splitter:
         self._sharp.add(index, time_s, sharp)
         for cut in self._cuts.see(index, time_s, picture):
             self._split(cut)
-        decided_s = self.times_s[self._cuts.decided]
-        if decided_s - self.times_s[self._first] >= self.config.max_shot_s:
-            self._close(self._cuts.decided, decided_s)
+        self._close_pieces(self._cuts.decided)
 
     def flush(self, end_s: float) -> None:
         """Close what is open; the last frame is shown until `end_s`."""
@@ -91,9 +90,21 @@ class _Splitter:
         if cut.last > cut.first:
             self._close(cut.last, time_s(cut.last), mixed=True)
 
+    def _close_pieces(self, last: int) -> None:
+        """Close what is longer than max_shot_s among the frames before `last`."""
+        while last > self._first:
+            full_s = self.times_s[self._first] + self.config.max_shot_s
+            end = bisect_left(self.times_s, full_s, self._first, len(self.times_s))
+            if end > last or end == len(self.times_s):
+                return
+            self._end(end, self.times_s[end])
+
     def _close(self, last: int, end_s: float, mixed: bool = False) -> None:
-        if last <= self._first:
-            return
+        self._close_pieces(last)
+        if last > self._first:
+            self._end(last, end_s, mixed)
+
+    def _end(self, last: int, end_s: float, mixed: bool = False) -> None:
         looks, sharp = self._looks.before(last), self._sharp.before(last)
         look = look_at(np.stack(looks), LOOK_EVERY_S, np.stack(sharp))
         start_s = self.times_s[self._first]

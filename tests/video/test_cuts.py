@@ -86,7 +86,7 @@ def test_a_dissolve_is_a_shot_of_its_own_and_is_dropped(make_clip, moving, tmp_p
     ends = [shot.last for shot in seen.shots]
     assert [shot.first for shot in seen.shots] == [0, *ends[:-1]] and ends[-1] == len(frames)
     assert abs(seen.shots[1].first - true.first) <= 3 and abs(ends[1] - true.last) <= 3
-    done = ingest([clip], tmp_path / "out", IngestConfig(size_px=16))
+    done = ingest([clip], tmp_path / "out", IngestConfig(size_px=16, min_split=2.0, min_seam=2.0))
     assert [r["reason"] for r in pq.read_table(done.manifest).to_pylist()] == [
         "ok",
         "transition",
