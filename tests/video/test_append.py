@@ -1,5 +1,6 @@
 """More clips into a dataset: idempotent, whole at every moment, old episodes untouched."""
 
+import json
 import os
 import shutil
 import signal
@@ -167,3 +168,26 @@ def test_users_mistakes(two_days, make_clip, moving, make_dataset, tmp_path, cap
     assert main([*command, "--workers", "1"]) == 2
     assert "1 clips have the names of clips" in capsys.readouterr().err
     assert len(Episodes(out)) == 3
+
+
+def test_other_columns_are_refused(make_clip, moving, tmp_path) -> None:
+    """Two datasets whose actions mean different things are not mixed."""
+    from robowm import recipes
+
+    states = np.cumsum(np.full((12, 7), 0.1), axis=0)
+    for name in ("bridge", "droid"):
+        (tmp_path / name / "annotation/val").mkdir(parents=True)
+        label = {"texts": ["lift it"], "state": states.tolist(), "action": states[1:].tolist()}
+        for key in ("action", "observation.state"):
+            label[f"{key}.cartesian_position"] = np.repeat(states[:, :6], 3, axis=0).tolist()
+            label[f"{key}.gripper_position"] = [0.0] * 36
+        label["states"] = states.tolist()
+        (tmp_path / name / "annotation/val/0.json").write_text(json.dumps(label))
+        make_clip(f"{name}/videos/val/0/0.mp4", moving(12), fps=5.0)
+    find = {name: recipes.load(f"datasets/{name}").find for name in ("bridge", "droid")}
+    config = IngestConfig(size_px=16, fps=5)
+    out = tmp_path / "out"
+    ingest([tmp_path / "droid"], out, config, find=find["droid"], keep_actions=True)
+    with pytest.raises(UserError, match=r"column action of .* is 7 numbers \(x_m.*hand_dx_m"):
+        append([tmp_path / "bridge"], out, config, find=find["bridge"], keep_actions=True)
+    assert len(Episodes(out)) == 1
