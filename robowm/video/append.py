@@ -77,12 +77,13 @@ def append(
     fresh = cached_rows(folders, config.max_copy_distance, _copies(old))
     rows = [*(same_columns(fresh) if keep_actions else fresh)]
     kept = [row for row in rows if row["kept"]]
+    if kept:
+        _check_features(out, features_of(kept[0], config))
     building = work / "next"
     shutil.rmtree(building, ignore_errors=True)
     _clone(out, building)
     if kept:
-        features = _same_features(out, features_of(kept[0], config))
-        episodes = EpisodeWriter(building, config.fps, features, more=True)
+        episodes = EpisodeWriter(building, config.fps, features_of(kept[0], config), more=True)
         with progress("assembling", total=len(kept)) as advance:
             for row in kept:
                 add_shot(episodes, cache, row)
@@ -171,19 +172,23 @@ def _clone(out: Path, building: Path) -> None:
         shutil.copy2(path, target)
 
 
-def _same_features(out: Path, features: dict[str, Any]) -> dict[str, Any]:
+def _check_features(out: Path, features: dict[str, Any]) -> None:
+    """Raise UserError unless the dataset has these columns, shapes and names."""
     there = json.loads((out / "meta" / "info.json").read_text())["features"]
     default = {"timestamp", "frame_index", "episode_index", "index", "task_index"}
-    told = {
-        name: (list(f["shape"]), f["names"]) for name, f in there.items() if name not in default
-    }
-    if told != {name: (list(f["shape"]), f["names"]) for name, f in features.items()}:
-        raise UserError(
-            f"--append: {out} has the columns {', '.join(told)}; the new clips have "
-            f"{', '.join(features)}; expected the same, elements and their names included. "
-            "A dataset that was labelled cannot be added to: append first, then label."
-        )
-    return features
+    old = {name: plain(there[name]["names"]) for name in there if name not in default}
+    new = {name: plain(feature["names"]) for name, feature in features.items()}
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            raise UserError(
+                f"--append: column {name} of {out} is {_told(old.get(name))}, of the new clips "
+                f"{_told(new.get(name))}; expected the same columns. A dataset that was labelled "
+                "cannot be added to: append first, then label."
+            )
+
+
+def _told(names: list[str] | None) -> str:
+    return "absent" if names is None else f"{len(names)} numbers ({', '.join(names)})"
 
 
 def _finish(

@@ -65,7 +65,8 @@ def _square(video: Video, frame: Any, box: Box, config: IngestConfig) -> np.ndar
     size = config.size_px
     inner_w, inner_h = (box[2] - box[0]) * video.width_px, (box[3] - box[1]) * video.height_px
     side = min(inner_w, inner_h) if config.fit == "crop" else max(inner_w, inner_h)
-    scale = size / side
+    whole = box == (0.0, 0.0, 1.0, 1.0)
+    scale = (size if whole else size + 1) / side  # rounding the box must not leave a black line
     width, height = (max(1, round(n * scale)) for n in (video.width_px, video.height_px))
     small = video.small(frame, width, height)
     left, top = round(box[0] * width), round(box[1] * height)

@@ -1,5 +1,6 @@
 """More clips into a dataset: idempotent, whole at every moment, old episodes untouched."""
 
+import json
 import os
 import shutil
 import signal
@@ -130,8 +131,8 @@ def test_killed_at_every_step(two_days, tmp_path, monkeypatch, exchange) -> None
 
 
 def test_kill_and_run_again(make_clip, moving, tmp_path) -> None:
-    for n in range(12):
-        make_clip(f"more/{n:02d}.mp4", np.tile(moving(20, seed=n), (6, 1, 1, 1)))
+    for n in range(6):
+        make_clip(f"more/{n:02d}.mp4", moving(60, seed=n))
     make_clip("first/a.mp4", moving(12))
     out = tmp_path / "out"
     ingest([tmp_path / "first"], out, SMALL)
@@ -145,10 +146,10 @@ def test_kill_and_run_again(make_clip, moving, tmp_path) -> None:
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     decided = {path: path.stat().st_mtime_ns for path in cache.glob("[!.]*/rows.json")}
-    assert 0 < len(decided) < 12 and len(Episodes(out)) == 1
+    assert 0 < len(decided) < 6 and len(Episodes(out)) == 1
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "12 clips were new" in again.stdout and "Traceback" not in again.stderr
-    assert len({row["source"] for row in _rows(out) if row["kept"]}) == 13
+    assert "6 clips were new" in again.stdout and "Traceback" not in again.stderr
+    assert len({row["source"] for row in _rows(out) if row["kept"]}) == 7
     assert not cache.exists()
 
 
@@ -167,3 +168,26 @@ def test_users_mistakes(two_days, make_clip, moving, make_dataset, tmp_path, cap
     assert main([*command, "--workers", "1"]) == 2
     assert "1 clips have the names of clips" in capsys.readouterr().err
     assert len(Episodes(out)) == 3
+
+
+def test_other_columns_are_refused(make_clip, moving, tmp_path) -> None:
+    """Two datasets whose actions mean different things are not mixed."""
+    from robowm import recipes
+
+    states = np.cumsum(np.full((12, 7), 0.1), axis=0)
+    for name in ("bridge", "droid"):
+        (tmp_path / name / "annotation/val").mkdir(parents=True)
+        label = {"texts": ["lift it"], "state": states.tolist(), "action": states[1:].tolist()}
+        for key in ("action", "observation.state"):
+            label[f"{key}.cartesian_position"] = np.repeat(states[:, :6], 3, axis=0).tolist()
+            label[f"{key}.gripper_position"] = [0.0] * 36
+        label["states"] = states.tolist()
+        (tmp_path / name / "annotation/val/0.json").write_text(json.dumps(label))
+        make_clip(f"{name}/videos/val/0/0.mp4", moving(12), fps=5.0)
+    find = {name: recipes.load(f"datasets/{name}").find for name in ("bridge", "droid")}
+    config = IngestConfig(size_px=16, fps=5)
+    out = tmp_path / "out"
+    ingest([tmp_path / "droid"], out, config, find=find["droid"], keep_actions=True)
+    with pytest.raises(UserError, match=r"column action of .* is 7 numbers \(x_m.*hand_dx_m"):
+        append([tmp_path / "bridge"], out, config, find=find["bridge"], keep_actions=True)
+    assert len(Episodes(out)) == 1

@@ -1,5 +1,7 @@
 """Frames are chosen by time, and cut to squares."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,15 @@ def test_any_shape_becomes_the_centre_square(make_clip, size, fit) -> None:
     assert np.ptp(inside[16, :, 0].astype(int)) == pytest.approx(covered * 31 / 32, abs=20)
     bars = (frames[0].max(-1) < 20).mean()
     assert bars == pytest.approx(0 if fit == "crop" else 1 - min(size) / max(size), abs=0.08)
+
+
+@pytest.mark.parametrize("bar", [1, 5, 14, 25, 50])
+def test_cropped_bars_leave_no_line(make_clip, bar) -> None:
+    """Whatever share of the picture is bars, every stored pixel is of the picture."""
+    picture = np.full((256, 256, 3), 200, np.uint8)
+    picture[:bar] = picture[256 - bar :] = 0
+    path = make_clip("bars.mp4", [picture] * 3)
+    box = (0.0, bar / 256, 1.0, 1 - bar / 256)
+    shot = Shot(0, 3, 0.0, 0.3, replace(look_at(np.full((2, 9, 16, 3), 128, np.uint8)), box=box))
+    (frames,) = take(path, np.arange(3) / 10, [(shot, np.arange(3))], IngestConfig(size_px=64))
+    assert frames[:, 1:-1].min() > 150 and frames.min() > 60
