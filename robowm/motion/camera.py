@@ -25,7 +25,7 @@ class Motion:
         mask: bool (H, W), where flow and next_frame can be trusted.
         camera: float32 (2, 3), similarity first→second camera; identity when not believed.
         warp: float32 (3, 3), what was taken out: that similarity, or a homography.
-        agreement: share of the border band that the camera fit explains, 0 to 1.
+        agreement: share of the border band that the chosen model explains, 0 to 1.
         valid: False when flow failed (a cut, a flash): no latent action should be read from it.
     """
 
