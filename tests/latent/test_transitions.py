@@ -1,5 +1,6 @@
 """Measuring a dataset's motion: rows, order, processes, and going on after a kill."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from robowm.episodes import Episodes
 from robowm.errors import UserError
-from robowm.latent.transitions import measure
+from robowm.latent.transitions import _workers, measure
 from robowm.motion import store as motion_store
 from robowm.motion.config import MotionConfig
 from robowm.motion.store import ARRAYS, DONE, FACTS, open_array
@@ -91,3 +92,11 @@ def test_memory_does_not_grow_with_what_was_read(measured) -> None:
     measured.batch(np.arange(len(measured)))
     assert resident_kb() == 0
     np.testing.assert_array_equal(measured.arrays["flow"], before)
+
+
+def test_processes_are_started_where_they_pay() -> None:
+    cores = len(os.sched_getaffinity(0))
+    raft = MotionConfig(estimator="raft_small", raft_weights="random")
+    assert _workers(0, MotionConfig()) == _workers(100, MotionConfig()) == 1
+    assert _workers(10**6, MotionConfig()) == cores
+    assert _workers(10**6, raft) == 1  # torch uses the cores itself
