@@ -104,6 +104,15 @@ def test_the_two_ways_of_a_still_picture_are_still() -> None:
     assert np.abs(forward).max() < 0.05 and np.abs(backward).max() < 0.05
 
 
+def test_what_was_filled_in_is_not_trusted() -> None:
+    frames = shifted(288, frames=2)
+    frames[1, 100:160, 100:160] = np.random.default_rng(1).integers(0, 255, (60, 60, 3))
+    ((forward, _, trusted),) = clip_flows(frames)
+    assert trusted[20:80, 20:80].all() and trusted[110:150, 110:150].mean() < 0.5
+    around = np.linalg.norm(forward[110:150, 110:150] - SHIFT, axis=-1)
+    assert np.median(around) < 0.5 * np.linalg.norm(SHIFT)  # near what surrounds it
+
+
 def test_filling_keeps_the_trusted_and_continues_them() -> None:
     y, x = np.mgrid[:40, :60].astype(np.float32)
     plane = np.stack([0.1 * x, 3 - 0.05 * y], axis=-1)
