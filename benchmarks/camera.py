@@ -30,6 +30,7 @@ from robowm.motion.fit import STILL
 from robowm.motion.flow import consistent, flow_pair, pixel_grid
 
 BAD_PX = 0.5
+KIND = ("size_px", "background", "camera", "shape", "share")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Args:
     """result"""
     corpus: Path | None = None
     """folder of real clips for backgrounds; without it only textured noise"""
-    scenes: int = 40
+    scenes: int = 12
     """scenes of each kind"""
     seed: int = 1
     """seed of the scenes (0 was used while the method was chosen)"""
@@ -77,9 +78,23 @@ def main(args: Args) -> None:
         "min_agreement": MIN_AGREEMENT,
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("opencv-python", "numpy")},
+        "by_size_and_camera": by_size_and_camera(cells),
         "cells": cells,
     }
     write_json(args.json, result)
+
+
+def by_size_and_camera(cells: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Means over backgrounds, shapes and shares."""
+    found = {}
+    for size, camera in sorted({(cell["size_px"], cell["camera"]) for cell in cells}):
+        chosen = [c for c in cells if (c["size_px"], c["camera"]) == (size, camera)]
+        columns = [name for name in chosen[0] if name not in KIND]
+        found[f"{size} px, {camera}"] = {
+            name: _mean(np.array([c[name] for c in chosen if c[name] is not None]))
+            for name in columns
+        }
+    return found
 
 
 def _measured(
@@ -166,7 +181,7 @@ def _summary(rows: list[dict[str, float]]) -> dict[str, Any]:
 
 def _line(cell: dict[str, Any]) -> str:
     names = ("camera_px", "bad", "bad_not_flagged", "object", "background_px", "agreement_good")
-    head = " ".join(str(cell[k]) for k in ("size_px", "background", "camera", "shape", "share"))
+    head = " ".join(str(cell[k]) for k in KIND)
     shown = "  ".join(f"{n} {cell[n]} ({cell['first_' + n]})" for n in names)
     return f"{head:36} {shown}"
 

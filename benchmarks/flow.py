@@ -256,11 +256,10 @@ def _rafts(args: Args) -> dict[str, Estimate]:
 
 def _row(errors: dict[str, Any], runs: dict[str, list[float]]) -> dict[str, Any]:
     known = {name: {k: round(v, 3) for k, v in e.items()} for name, e in errors.items() if e}
+    everywhere = [e["all"] for e in known.values()]
     times = {name: round(float(np.median(it)), 2) for name, it in runs.items()}
     return {
-        "mean_epe_px": round(float(np.mean([e["all"] for e in known.values()])), 3)
-        if known
-        else None,
+        "mean_epe_px": round(float(np.mean(everywhere)), 3) if known else None,
         "epe_px": {name: e["all"] for name, e in known.items()},
         "by_mask": {name: e for name, e in known.items() if len(e) > 1},
         "mean_ms": round(float(np.mean([*times.values()])), 2) if times else None,

@@ -11,7 +11,15 @@ from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.latent.model import Transitions
 from robowm.motion.config import MotionConfig
-from robowm.motion.store import ARRAYS, DONE, FACTS, create_arrays, fill_episode, open_array
+from robowm.motion.store import (
+    ARRAYS,
+    DONE,
+    FACTS,
+    create_arrays,
+    fill_episode,
+    open_array,
+    release,
+)
 from robowm.progress import progress
 from robowm.video.workers import run_jobs
 
@@ -45,6 +53,8 @@ class TransitionStore:
     def batch(self, chosen: np.ndarray) -> Transitions:
         """The chosen transitions as tensors."""
         parts = {name: np.asarray(self.arrays[name][chosen]) for name in ARRAYS}
+        for array in self.arrays.values():
+            release(array)
         tensors = {k: torch.from_numpy(v).permute(0, 3, 1, 2).float() for k, v in parts.items()}
         tensors["first"] /= 255
         tensors["second"] /= 255

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from robowm.motion.check import consistent, pixel_grid
+from robowm.motion.check import pixel_grid
 from robowm.motion.config import DEFAULT, MotionConfig
 from robowm.motion.fit import STILL, fit_camera, move
 from robowm.motion.flow import clip_flows
@@ -25,7 +25,7 @@ class Motion:
         mask: bool (H, W), where flow and next_frame can be trusted.
         camera: float32 (2, 3), similarity first→second camera; identity when not believed.
         warp: float32 (3, 3), what was taken out: that similarity, or a homography.
-        agreement: share of the border band that the camera fit explains, 0 to 1.
+        agreement: share of the border band that the chosen model explains, 0 to 1.
         valid: False when flow failed (a cut, a flash): no latent action should be read from it.
     """
 
@@ -60,8 +60,8 @@ def motions(frames: np.ndarray, config: MotionConfig = DEFAULT) -> Iterator[Moti
         UserError: no such estimator, or RAFT without weights.
     """
     flows = clip_flows(frames, config)
-    for second, (forward, backward) in zip(frames[1:], flows, strict=True):
-        yield _without_camera(second, forward, consistent(forward, backward), config)
+    for second, (forward, _, trusted) in zip(frames[1:], flows, strict=True):
+        yield _without_camera(second, forward, trusted, config)
 
 
 def _without_camera(

@@ -15,7 +15,7 @@ class MotionConfig:
     """How motion is measured; a labeller uses what it was trained with."""
 
     estimator: Estimator = "dis"
-    """optical flow by DIS (default), Farneback, or a RAFT network (needs --raft-weights)"""
+    """optical flow by DIS (default), Farneback, or a RAFT network (needs raft_weights)"""
     dis_preset: DisPreset = "auto"
     """DIS's search; auto is medium below 256 pixels and fast from there"""
     dis_finest_scale: int = 0
@@ -26,8 +26,8 @@ class MotionConfig:
     compensate_camera: bool = True
     """take the camera's motion out of flow and frames; False is the ablation"""
     camera_model: CameraModel = "auto"
-    """similarity: shift, turn, zoom; homography: tilt and pan too; auto: a homography from 128
-    pixels up, where it explains the border clearly better"""
+    """similarity: shift, turn, zoom; homography: tilt too; auto: a homography where the picture
+    has 64 pixels or more and it explains the border clearly better"""
 
 
 DEFAULT = MotionConfig()

@@ -32,14 +32,15 @@ SECOND_FROM_SCALE = 3  # an eighth of the size, so that the start is heeded
 
 def dis_pair(
     first: np.ndarray, second: np.ndarray, config: MotionConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """Flow first→second, and second→first for checking it.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flow first→second, second→first for checking it, and which pixels passed the check.
 
     Args:
         first, second: uint8 (H, W).
 
     Returns:
-        two float32 (H, W, 2), pixels.
+        two float32 (H, W, 2), pixels, and bool (H, W): filled-in pixels are never trusted,
+        though some of them would pass the check.
 
     Raises:
         UserError: no such preset.
@@ -50,7 +51,8 @@ def dis_pair(
         preset = "fast" if large else "medium"
     if not large:
         forward = _search(preset, finest, -1, shape).calc(first, second, None)  # type: ignore
-        return forward, _search(CHECK, finest, -1, shape).calc(second, first, None)  # type: ignore
+        backward = _search(CHECK, finest, -1, shape).calc(second, first, None)  # type: ignore
+        return forward, backward, consistent(forward, backward)
     quick = _search(CHECK, finest + QUICK_SCALE, -1, shape)
     there, back = quick.calc(first, second, None), quick.calc(second, first, None)  # type: ignore
     full = _search(preset, finest, SECOND_FROM_SCALE, shape)
@@ -59,7 +61,7 @@ def dis_pair(
     backward = check.calc(second, first, _start(back, there))
     trusted = consistent(forward, backward)
     around = _enlarged(filled(forward[::2, ::2], trusted[::2, ::2]), shape)
-    return np.where(trusted[..., None], forward, around), backward
+    return np.where(trusted[..., None], forward, around), backward, trusted
 
 
 def filled(flow: np.ndarray, trusted: np.ndarray) -> np.ndarray:

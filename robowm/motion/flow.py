@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from robowm.errors import UserError, nearest
-from robowm.motion.check import consistent as consistent  # the check belongs to every flow
+from robowm.motion.check import consistent
 from robowm.motion.check import pixel_grid as pixel_grid
 from robowm.motion.config import DEFAULT, Estimator, MotionConfig
 from robowm.motion.dis import dis_pair
@@ -25,7 +25,8 @@ FARNEBACK = {
     "flags": 0,
 }
 Flows = tuple[np.ndarray, np.ndarray]
-GrayPair = Callable[[np.ndarray, np.ndarray], Flows]
+Checked = tuple[np.ndarray, np.ndarray, np.ndarray]
+GrayPair = Callable[[np.ndarray, np.ndarray], Checked]
 
 
 def flow_pair(first: np.ndarray, second: np.ndarray, config: MotionConfig = DEFAULT) -> Flows:
@@ -40,7 +41,7 @@ def flow_pair(first: np.ndarray, second: np.ndarray, config: MotionConfig = DEFA
     Raises:
         UserError: no such estimator, or RAFT without weights.
     """
-    return next(clip_flows(np.stack([first, second]), config))
+    return next(clip_flows(np.stack([first, second]), config))[:2]
 
 
 def flow_pairs(first: np.ndarray, second: np.ndarray, config: MotionConfig = DEFAULT) -> Flows:
@@ -63,8 +64,10 @@ def flow_pairs(first: np.ndarray, second: np.ndarray, config: MotionConfig = DEF
     return np.stack([f for f, _ in flows]), np.stack([b for _, b in flows])
 
 
-def clip_flows(frames: np.ndarray, config: MotionConfig = DEFAULT) -> Iterator[Flows]:
-    """Flow between neighbours of a clip: T-1 pairs of forward and backward.
+def clip_flows(frames: np.ndarray, config: MotionConfig = DEFAULT) -> Iterator[Checked]:
+    """Flow between neighbours of a clip: T-1 times forward, backward and a mask.
+
+    The mask, bool (H, W), says where forward can be trusted.
 
     Each frame is turned to grey once. The same pair gives the same flow whatever came before it.
 
@@ -74,7 +77,8 @@ def clip_flows(frames: np.ndarray, config: MotionConfig = DEFAULT) -> Iterator[F
     if config.estimator.startswith("raft"):
         for at in range(0, len(frames) - 1, RAFT_BATCH):
             part = frames[at : at + RAFT_BATCH + 1]
-            yield from zip(*flow_pairs(part[:-1], part[1:], config), strict=True)
+            for there, back in zip(*flow_pairs(part[:-1], part[1:], config), strict=True):
+                yield there, back, consistent(there, back)
         return
     pair = _gray_pair(config)
     grays = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
@@ -87,12 +91,16 @@ def _gray_pair(config: MotionConfig) -> GrayPair:
     if config.estimator == "dis":
         return lambda a, b: dis_pair(a, b, config)
     if config.estimator == "farneback":
-        farneback = cv2.calcOpticalFlowFarneback
-        return lambda a, b: (
-            farneback(a, b, None, **FARNEBACK),  # type: ignore[call-overload]
-            farneback(b, a, None, **FARNEBACK),  # type: ignore[call-overload]
-        )
+        return _farneback
     raise UserError(
         f"estimator {config.estimator!r} is unknown. "
         f"{nearest(config.estimator, get_args(Estimator))}"
     )
+
+
+def _farneback(first: np.ndarray, second: np.ndarray) -> Checked:
+    there, back = (
+        cv2.calcOpticalFlowFarneback(a, b, None, **FARNEBACK)  # type: ignore[call-overload]
+        for a, b in ((first, second), (second, first))
+    )
+    return there, back, consistent(there, back)

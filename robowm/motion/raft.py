@@ -78,8 +78,8 @@ def load_raft(estimator: str, weights: str) -> "nn.Module":
 
     if not weights:
         raise UserError(
-            f"--estimator {estimator} has no weights; expected --raft-weights with torchvision's "
-            f"file (.pth), a .safetensors file, or a Hub id that holds one. "
+            f"estimator {estimator} has no weights; expected raft_weights to name torchvision's "
+            "file (.pth), a .safetensors file, or a folder or Hub id that holds one. "
             f"{RANDOM_WEIGHTS!r} gives flow without meaning, for timing."
         )
     with torch.random.fork_rng(devices=[]):
@@ -96,14 +96,14 @@ def _weights_file(name: str) -> Path:
     if path.suffix in SUFFIXES:
         if path.is_file():
             return path
-        raise UserError(f"--raft-weights {name}: there is no such file.")
+        raise UserError(f"raft_weights {name}: there is no such file.")
     from robowm.nn.directory import resolve
 
     directory = resolve(name)
     found = sorted(file for file in directory.iterdir() if file.suffix in SUFFIXES)
     if len(found) != 1:
         raise UserError(
-            f"--raft-weights {name} holds {len(found)} files of weights; expected one that ends "
+            f"raft_weights {name} holds {len(found)} files of weights; expected one that ends "
             f"in {' or '.join(SUFFIXES)}. Name the file itself."
         )
     return found[0]

@@ -3,6 +3,7 @@
 No torch here: this is what the worker processes of `robowm label` import.
 """
 
+import mmap
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def create_arrays(
 def open_array(directory: Path, name: str) -> np.ndarray:
     """One array, memory-mapped, to read and write."""
     return np.lib.format.open_memmap(_path(directory, name), mode="r+")
+
+
+def release(array: np.ndarray) -> None:
+    """Let go of what was read of a memory-mapped array: memory stays flat, the file keeps it."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None:
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def fill_episode(

@@ -1,11 +1,14 @@
 """Measuring a dataset's motion: rows, order, processes, and going on after a kill."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from robowm.episodes import Episodes
 from robowm.errors import UserError
-from robowm.latent.transitions import measure
+from robowm.latent.transitions import _workers, measure
 from robowm.motion import store as motion_store
 from robowm.motion.config import MotionConfig
 from robowm.motion.store import ARRAYS, DONE, FACTS, open_array
@@ -70,3 +73,30 @@ def test_an_episode_that_kills_its_process_is_named(episodes, tmp_path, monkeypa
     monkeypatch.setattr("robowm.latent.transitions.run_jobs", lambda work, jobs, *_: jobs[2:3])
     with pytest.raises(UserError, match="reading episode 2 ended its process"):
         measure(episodes, CAMERA, tmp_path, MotionConfig())
+
+
+def test_memory_does_not_grow_with_what_was_read(measured) -> None:
+    def resident_kb() -> int:
+        files = {str(array.filename) for array in measured.arrays.values()}
+        total, ours = 0, False
+        for line in Path("/proc/self/smaps").read_text().splitlines():
+            if "-" in line.split(" ")[0]:
+                ours = line.split(" ")[-1] in files
+            elif ours and line.startswith("Rss:"):
+                total += int(line.split()[1])
+        return total
+
+    _ = [array[:].copy() for array in measured.arrays.values()]
+    assert resident_kb() > 100
+    before = np.array(measured.arrays["flow"])
+    measured.batch(np.arange(len(measured)))
+    assert resident_kb() == 0
+    np.testing.assert_array_equal(measured.arrays["flow"], before)
+
+
+def test_processes_are_started_where_they_pay() -> None:
+    cores = len(os.sched_getaffinity(0))
+    raft = MotionConfig(estimator="raft_small", raft_weights="random")
+    assert _workers(0, MotionConfig()) == _workers(100, MotionConfig()) == 1
+    assert _workers(10**6, MotionConfig()) == cores
+    assert _workers(10**6, raft) == 1  # torch uses the cores itself

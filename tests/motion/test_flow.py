@@ -9,6 +9,7 @@ import pytest
 
 from robowm.errors import UserError
 from robowm.motion.config import MotionConfig
+from robowm.motion.dis import filled
 from robowm.motion.flow import clip_flows, consistent, flow_pair, flow_pairs
 
 SHIFT = np.array([2.0, -1.0])
@@ -17,8 +18,9 @@ SHIFT = np.array([2.0, -1.0])
 def shifted(size_px: int = 64, frames: int = 4) -> np.ndarray:
     """uint8 (T, S, S, 3): a texture that moves by SHIFT a frame."""
     rng = np.random.default_rng(0)
+    side = size_px + 96
     wide = sum(
-        cv2.resize(rng.normal(size=(160 // b, 160 // b, 3)), (160, 160), interpolation=2)
+        cv2.resize(rng.normal(size=(side // b, side // b, 3)), (side, side), interpolation=2)
         for b in (4, 8, 16)
     )
     wide = (128 + 40 * wide / wide.std()).clip(0, 255).astype(np.uint8)
@@ -26,12 +28,13 @@ def shifted(size_px: int = 64, frames: int = 4) -> np.ndarray:
     return np.stack([wide[y : y + size_px, x : x + size_px] for x, y in at])
 
 
+@pytest.mark.parametrize("size_px", [64, 288])  # one search, and two passes
 @pytest.mark.parametrize("estimator", ["dis", "farneback"])
-def test_flow_is_the_shift_x_before_y_in_pixels(estimator) -> None:
-    frames = shifted()
+def test_flow_is_the_shift_x_before_y_in_pixels(estimator, size_px) -> None:
+    frames = shifted(size_px)
     forward, backward = flow_pair(frames[0], frames[1], MotionConfig(estimator=estimator))
     assert forward.dtype == backward.dtype == np.float32
-    assert forward.shape == backward.shape == (64, 64, 2)
+    assert forward.shape == backward.shape == (size_px, size_px, 2)
     inner = (slice(10, -10), slice(10, -10))
     assert np.linalg.norm(forward[inner] - SHIFT, axis=-1).mean() < 0.2
     assert np.linalg.norm(backward[inner] + SHIFT, axis=-1).mean() < 0.2
@@ -93,6 +96,33 @@ def test_dis_needs_no_torch() -> None:
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_two_ways_of_a_still_picture_are_still() -> None:
+    picture = shifted(300, frames=1)[0]
+    forward, backward = flow_pair(picture, picture)
+    assert np.abs(forward).max() < 0.05 and np.abs(backward).max() < 0.05
+
+
+def test_what_was_filled_in_is_not_trusted() -> None:
+    frames = shifted(288, frames=2)
+    frames[1, 100:160, 100:160] = np.random.default_rng(1).integers(0, 255, (60, 60, 3))
+    ((forward, _, trusted),) = clip_flows(frames)
+    assert trusted[20:80, 20:80].all() and trusted[110:150, 110:150].mean() < 0.5
+    around = np.linalg.norm(forward[110:150, 110:150] - SHIFT, axis=-1)
+    assert np.median(around) < 0.5 * np.linalg.norm(SHIFT)  # near what surrounds it
+
+
+def test_filling_keeps_the_trusted_and_continues_them() -> None:
+    y, x = np.mgrid[:40, :60].astype(np.float32)
+    plane = np.stack([0.1 * x, 3 - 0.05 * y], axis=-1)
+    trusted = np.ones((40, 60), bool)
+    trusted[10:22, 20:40] = False
+    found = filled(np.where(trusted[..., None], plane, 50), trusted)
+    np.testing.assert_allclose(found[trusted], plane[trusted], atol=1e-5)
+    assert np.abs(found - plane).max() < 1.2  # the hole spans 2 px of x flow: halfway is 1
+    none = np.zeros_like(trusted)
+    np.testing.assert_array_equal(filled(plane, none), plane)
 
 
 @pytest.mark.corpus

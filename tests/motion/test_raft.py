@@ -73,7 +73,7 @@ def test_weights_come_from_a_file_or_its_folder(tmp_path, suffix) -> None:
 
 def test_no_weights_is_an_error_and_never_random() -> None:
     config = MotionConfig(estimator="raft_large")
-    with pytest.raises(UserError, match="raft_large has no weights; expected --raft-weights"):
+    with pytest.raises(UserError, match="raft_large has no weights; expected raft_weights"):
         raft_flow(frames(1, 64, 64), frames(1, 64, 64), config)
 
 
