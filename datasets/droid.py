@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from robowm.video.config import IngestConfig
+from robowm.video.config import curated
 from robowm.video.sources.annotated import (
     POSE,
     XYZ,
@@ -26,7 +26,7 @@ from robowm.video.sources.entry import Found, Search
 from robowm.video.sources.labels import ACTION, STATE, Label, Track
 from robowm.video.sources.rlds import Layout, find_rlds
 
-SPEC = IngestConfig(size_px=64, fps=5, fit="crop")
+SPEC = curated(fps=5)
 ROWS_HZ = 15.0
 PICTURES_HZ = 5.0
 CAMERAS = ("exterior_image_1_left", "exterior_image_2_left", "wrist_image_left")

@@ -6,8 +6,8 @@ rows are chosen by time; whether an action is a place or a change per step is no
 dataset, so `--fps` below its own rate is right for places (most) and wrong for changes.
 """
 
-from robowm.video.config import IngestConfig
+from robowm.video.config import curated
 from robowm.video.sources.lerobot import find_lerobot as find
 
-SPEC = IngestConfig(size_px=64, fps=10, fit="crop")
+SPEC = curated(fps=10)
 __all__ = ["SPEC", "find"]

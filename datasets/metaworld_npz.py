@@ -8,10 +8,10 @@ clock: 10 rows a second is nominal.
 
 from functools import partial
 
-from robowm.video.config import IngestConfig
+from robowm.video.config import curated
 from robowm.video.sources.npz import Layout, find_npz
 
-SPEC = IngestConfig(size_px=64, fps=10, fit="crop")
+SPEC = curated(fps=10)
 LAYOUT = Layout(
     rate_hz=10.0,
     cameras={"corner": "observation"},

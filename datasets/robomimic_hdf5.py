@@ -7,8 +7,8 @@ gripper, `ee_delta` the hand's motion until the next stored picture. Rotated or 
 as some of LIBERO's are, stay so.
 """
 
-from robowm.video.config import IngestConfig
+from robowm.video.config import curated
 from robowm.video.sources.hdf5 import find_hdf5 as find
 
-SPEC = IngestConfig(size_px=64, fps=10, fit="crop")
+SPEC = curated(fps=10)
 __all__ = ["SPEC", "find"]

@@ -10,7 +10,7 @@ hand's frame. Both actions are per step.
 
 from pathlib import Path
 
-from robowm.video.config import IngestConfig
+from robowm.video.config import curated
 from robowm.video.sources.annotated import (
     XYZ,
     Annotated,
@@ -21,7 +21,7 @@ from robowm.video.sources.annotated import (
 from robowm.video.sources.entry import Found, Search
 from robowm.video.sources.rlds import Layout, find_rlds
 
-SPEC = IngestConfig(size_px=64, fps=3, fit="crop")
+SPEC = curated(fps=3)
 RATE_HZ = 3.0
 RLDS = Layout(
     rate_hz=RATE_HZ,

@@ -1,7 +1,7 @@
 """The choices of `robowm ingest`, once, with their units."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from robowm.errors import UserError
 
@@ -66,3 +66,10 @@ class IngestConfig:
             raise UserError(f"detector is {self.detector!r}; expected 'adaptive' or 'transnet'.")
         if self.fit not in ("crop", "pad"):
             raise UserError(f"fit is {self.fit!r}; expected 'crop' or 'pad'.")
+
+
+def curated(size_px: int = 64, fps: int = 10, **changes: Any) -> IngestConfig:
+    """For datasets that somebody has chosen by hand: demonstrations of one task look alike, and are
+    no copies of each other; nothing in them is a slide or a split screen."""
+    off = {"max_copy_distance": -1.0, "min_split": 2.0, "min_seam": 2.0, "max_white": 2.0}
+    return IngestConfig(size_px=size_px, fps=fps, **off | changes)

@@ -18,11 +18,11 @@ from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.video import append as stage
 from robowm.video.append import append
-from robowm.video.config import IngestConfig
+from robowm.video.config import curated
 from robowm.video.ingest import ingest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SMALL = IngestConfig(size_px=16)
+SMALL = curated(16)
 CAMERA = "observation.images.main"
 
 
@@ -185,7 +185,7 @@ def test_other_columns_are_refused(make_clip, moving, tmp_path) -> None:
         (tmp_path / name / "annotation/val/0.json").write_text(json.dumps(label))
         make_clip(f"{name}/videos/val/0/0.mp4", moving(12), fps=5.0)
     find = {name: recipes.load(f"datasets/{name}").find for name in ("bridge", "droid")}
-    config = IngestConfig(size_px=16, fps=5)
+    config = curated(16, 5)
     out = tmp_path / "out"
     ingest([tmp_path / "droid"], out, config, find=find["droid"], keep_actions=True)
     with pytest.raises(UserError, match=r"column action of .* is 7 numbers \(x_m.*hand_dx_m"):

@@ -12,7 +12,7 @@ from robowm import recipes
 from robowm.__main__ import main
 from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
-from robowm.video.config import IngestConfig
+from robowm.video.config import curated
 from robowm.video.ingest import ingest
 from robowm.video.sources.detect import recipe_for
 from robowm.video.sources.entry import Search
@@ -24,7 +24,7 @@ CAMERA = "observation.images.main"
 
 def _run(source, out, recipe, fps=10, keep=True, cameras=()):
     find = recipes.load(f"datasets/{recipe}").find
-    config = IngestConfig(size_px=16, fps=fps)
+    config = curated(16, fps)
     done = ingest([source], out, config, find=find, cameras=cameras, keep_actions=keep)
     return Episodes(done.out), pq.read_table(done.manifest).to_pylist()
 
@@ -293,5 +293,5 @@ def test_the_hub_out_of_reach(tmp_path, monkeypatch) -> None:
 def test_a_snapshot_of_the_hub_has_its_own_name(make_clip, moving, tmp_path) -> None:
     make_clip("hub/datasets--lab--clips/snapshots/0123abc/deep/a.mp4", moving(12))
     source = tmp_path / "hub/datasets--lab--clips/snapshots/0123abc"
-    done = ingest([source], tmp_path / "out", IngestConfig(size_px=16))
+    done = ingest([source], tmp_path / "out", curated(16))
     assert pq.read_table(done.manifest).column("source").to_pylist() == ["lab/clips/deep/a.mp4"]

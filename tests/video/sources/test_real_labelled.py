@@ -12,7 +12,7 @@ import pytest
 from robowm import recipes
 from robowm.episodes import Episodes
 from robowm.errors import UserError
-from robowm.video.config import IngestConfig
+from robowm.video.config import curated
 from robowm.video.ingest import ingest
 
 pytestmark = pytest.mark.corpus
@@ -21,7 +21,7 @@ CAMERA = "observation.images.main"
 
 def _ingest(source: Path, out: Path, recipe: str, fps: int, cameras: tuple[str, ...] = ()):
     """The dataset of a labelled source, actions kept, and its manifest's rows."""
-    config = IngestConfig(size_px=64, fps=fps)
+    config = curated(fps=fps)
     find = recipes.load(f"datasets/{recipe}").find
     done = ingest([source], out, config, find=find, cameras=cameras, keep_actions=True)
     return Episodes(done.out), pq.read_table(done.manifest).to_pylist()
@@ -186,7 +186,7 @@ def test_something_something(corpus, tmp_path) -> None:
     labels = [{"id": "1023", "label": "putting pen into cup", "template": "Putting [x] into [y]"}]
     (tmp_path / "ssv2/train.json").write_text(json.dumps(labels))
     find = recipes.load("datasets/something_something").find
-    config = IngestConfig(size_px=16, fps=4)
+    config = curated(16, 4)
     done = ingest([tmp_path / "ssv2"], tmp_path / "out", config, find=find)
     rows = pq.read_table(done.manifest).to_pylist()
     assert [(Path(r["source"]).name, r["task"]) for r in rows] == [
