@@ -6,13 +6,19 @@ training episodes.
 """
 
 from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from robowm.metrics.bootstrap import Estimate, bootstrap, episode_sums
 
+if TYPE_CHECKING:
+    import torch
+
 PENALTIES = np.logspace(-4, 3, 15)  # of features with unit variance; loss is a mean over rows
 INNER_FOLDS = 4
+BATCH, CHECK_EVERY = 256, 20  # rows of a step of the MLP; steps between its validations
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class ProbeConfig:
     """parts that the episodes are dealt into; each is predicted from the others"""
     hidden: int = 64
     """width of the MLP's two hidden layers"""
-    steps: int = 400
+    steps: int = 300
     """most steps of the MLP's training; it keeps the step that is best on inner validation"""
     seed: int = 0
     """of the folds and of the MLP"""
@@ -68,12 +74,9 @@ def probe(
         raise ValueError(
             f"expected (N, F), (N, D), (N,); got {x.shape}, {y.shape}, {episode.shape}"
         )
-    fit = {"linear": _ridge, "mlp": _mlp}[config.kind]
     fold = grouped_folds(episode, config.folds, config.seed)
-    predicted = np.empty_like(y)
-    for part in range(fold.max() + 1):
-        own = fold == part
-        predicted[own] = fit(x[~own], y[~own], episode[~own], x[own], config)
+    fit = {"linear": _ridge, "mlp": _mlp}[config.kind]
+    predicted = fit(x, y, episode, fold, config)
     sums = r2_sums(y, predicted, episode)
     return Probe(predicted, r2_of(sums.sum(0)), sums)
 
@@ -138,16 +141,21 @@ def _standard(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ridge(
-    x: np.ndarray, y: np.ndarray, episode: np.ndarray, x_test: np.ndarray, config: ProbeConfig
+    x: np.ndarray, y: np.ndarray, episode: np.ndarray, fold: np.ndarray, config: ProbeConfig
 ) -> np.ndarray:
-    """Ridge regression, the penalty of each dimension by inner cross-validation."""
-    fold = _inner_folds(episode, config.seed)
-    errors = np.zeros((len(PENALTIES), y.shape[1]))
-    for part in np.unique(fold):
-        own = fold == part
-        errors += ((_ridge_path(x[~own], y[~own], x[own]) - y[own]) ** 2).sum(1)
-    best = errors.argmin(0)
-    return _ridge_path(x, y, x_test)[best, :, np.arange(y.shape[1])].T
+    """Ridge regression, the penalty of each dimension by cross-validation in the other folds."""
+    predicted = np.empty_like(y)
+    for part in range(fold.max() + 1):
+        test, train = fold == part, np.flatnonzero(fold != part)
+        inner = _inner_folds(episode[train], config.seed)
+        errors = np.zeros((len(PENALTIES), y.shape[1]))
+        for held in np.unique(inner):
+            fit, check = train[inner != held], train[inner == held]
+            errors += ((_ridge_path(x[fit], y[fit], x[check]) - y[check]) ** 2).sum(1)
+        best = errors.argmin(0)
+        path = _ridge_path(x[train], y[train], x[test])
+        predicted[test] = path[best, :, np.arange(y.shape[1])].T
+    return predicted
 
 
 def _ridge_path(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
@@ -161,41 +169,69 @@ def _ridge_path(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
 
 
 def _mlp(
-    x: np.ndarray, y: np.ndarray, episode: np.ndarray, x_test: np.ndarray, config: ProbeConfig
+    x: np.ndarray, y: np.ndarray, episode: np.ndarray, fold: np.ndarray, config: ProbeConfig
 ) -> np.ndarray:
-    """Two hidden layers; stops where an inner part of the episodes is predicted best."""
+    """Two hidden layers, all folds side by side; each kept where it predicts best what an inner
+    part of its training episodes holds back."""
     import torch
-    from torch import nn
+    from torch.nn import functional as F
 
-    (x_mean, x_spread), (y_mean, y_spread) = _standard(x), _standard(y)
-    inputs, targets = (
-        torch.from_numpy(part).float()
-        for part in ((x - x_mean) / x_spread, (y - y_mean) / y_spread)
-    )
-    held = torch.from_numpy(_inner_folds(episode, config.seed) == 0)
-    train_x, train_y = inputs[~held], targets[~held]
+    parts = fold.max() + 1
+    fits = np.zeros((parts, len(x)), bool)
+    checks = np.zeros_like(fits)
+    for part in range(parts):
+        train = np.flatnonzero(fold != part)
+        inner = _inner_folds(episode[train], config.seed)
+        fits[part, train[inner != 0]], checks[part, train[inner == 0]] = True, True
+    inputs, targets, y_mean, y_spread = _standard_folds(x, y, fold)
+    check = torch.from_numpy(checks)
+    batch = min(BATCH, int(fits.sum(1).min()))
+    rows = [torch.from_numpy(np.flatnonzero(fit)) for fit in fits]
     generator = torch.Generator().manual_seed(config.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        network = nn.Sequential(
-            nn.Linear(x.shape[1], config.hidden),
-            nn.GELU(),
-            nn.Linear(config.hidden, config.hidden),
-            nn.GELU(),
-            nn.Linear(config.hidden, y.shape[1]),
-        )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.03)
-    test = torch.from_numpy((x_test - x_mean) / x_spread).float()
-    best, kept = float("inf"), torch.zeros(len(test), y.shape[1])
+
+    def layer(fan_in: int, fan_out: int) -> list[torch.Tensor]:
+        weight = torch.randn(parts, fan_in, fan_out, generator=generator) / fan_in**0.5
+        return [weight.requires_grad_(), torch.zeros(parts, 1, fan_out, requires_grad=True)]
+
+    widths = (x.shape[1], config.hidden, config.hidden, y.shape[1])
+    layers = [layer(a, b) for a, b in pairwise(widths)]
+    optimiser = torch.optim.AdamW([*chain(*layers)], lr=5e-3, weight_decay=0.03)
+
+    def forward(z: torch.Tensor) -> torch.Tensor:
+        for weight, bias in layers[:-1]:
+            z = F.relu(torch.baddbmm(bias, z, weight))
+        weight, bias = layers[-1]
+        return torch.baddbmm(bias, z, weight)
+
+    every = torch.arange(parts)[:, None]
+    best = torch.full((parts,), float("inf"))
+    kept = torch.zeros_like(targets)
     for step in range(config.steps):
-        rows = torch.randint(len(train_x), (min(256, len(train_x)),), generator=generator)
-        loss = (network(train_x[rows]) - train_y[rows]).square().mean()
+        drawn = [r[torch.randint(len(r), (batch,), generator=generator)] for r in rows]
+        chosen = torch.stack(drawn)
+        loss = (forward(inputs[every, chosen]) - targets[every, chosen]).square().mean((1, 2))
         optimiser.zero_grad()
-        loss.backward()
+        loss.sum().backward()
         optimiser.step()
-        if step % 10 == 9:
+        if step % CHECK_EVERY == CHECK_EVERY - 1:
             with torch.no_grad():
-                error = (network(inputs[held]) - targets[held]).square().mean().item()
-                if error < best:
-                    best, kept = error, network(test)
-    return kept.double().numpy() * y_spread + y_mean
+                predicted = forward(inputs)
+            errors = (predicted - targets).square().mean(2)
+            error = (errors * check).sum(1) / check.sum(1)
+            kept[error < best] = predicted[error < best]
+            best = torch.minimum(best, error)
+    own = kept[torch.from_numpy(fold), torch.arange(len(x))].double().numpy()
+    return own * y_spread[fold] + y_mean[fold]
+
+
+def _standard_folds(
+    x: np.ndarray, y: np.ndarray, fold: np.ndarray
+) -> tuple["torch.Tensor", "torch.Tensor", np.ndarray, np.ndarray]:
+    """x and y as each fold's training rows scale them, (folds, N, ·); and y's means and spreads."""
+    import torch
+
+    scales = [(_standard(x[fold != p]), _standard(y[fold != p])) for p in range(fold.max() + 1)]
+    inputs = np.stack([((x - mean) / spread).astype(np.float32) for (mean, spread), _ in scales])
+    targets = np.stack([((y - mean) / spread).astype(np.float32) for _, (mean, spread) in scales])
+    y_mean, y_spread = (np.stack([scale[1][i] for scale in scales]) for i in (0, 1))
+    return torch.from_numpy(inputs), torch.from_numpy(targets), y_mean, y_spread

@@ -1,7 +1,7 @@
 """Where the ink goes: geometry of line charts and interval bars. The template draws it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 480.0, 260.0
@@ -50,7 +50,7 @@ class Chart:
     y_ticks: list[Tick]
 
 
-def line_chart(title: str, x_label: str, series: dict[str, Sequence[Sequence[float]]]) -> Chart:
+def line_chart(title: str, x_label: str, series: Mapping[str, Sequence[Sequence[float]]]) -> Chart:
     """Lay out series of [x, y]; not-finite points are left out.
 
     The y axis is logarithmic when the largest value exceeds LOG_RATIO times the smallest and all
