@@ -14,11 +14,11 @@ from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_featu
 from robowm.errors import UserError
 from robowm.latent.labeller import Pairs
 from robowm.latent.reality import leaks, redraw, transfer, truth
-from robowm.latent.reality.algebra import Related, additivity, reversal, spcfc
+from robowm.latent.reality.algebra import Related, additivity, algebra, relate, reversal, spcfc
 from robowm.latent.reality.battery import moving_tests
 from robowm.latent.reality.codebook import codebook_use, perplexity
 from robowm.latent.reality.footage import Measured, draw_sample, measure_pairs, other_episode
-from robowm.latent.reality.probes import probes
+from robowm.latent.reality.probes import probe_one
 from robowm.latent.reality.result import Result, not_run
 from robowm.latent.reality.truth import mean_flow, read_truth
 from robowm.latent.reality.verdict import MISSED, NOTHING, REAL, judge
@@ -115,24 +115,24 @@ ORACLE = Oracle()
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory: pytest.TempPathFactory) -> Episodes:
-    """Eight episodes of a square that moves by its action, up to 3 pixels a step."""
+    """Six episodes of a square that moves by its action, up to 3 pixels a step."""
     root = tmp_path_factory.mktemp("squares") / "ds"
     features = {
         CAMERA: image_feature(SIZE),
         "action": vector_feature("float32", ["dx_px", "dy_px", "gripper"]),
     }
     writer = EpisodeWriter(root, 10, features, "square")
-    for seed in range(8):
+    for seed in range(6):
         rng = np.random.default_rng(seed)
-        aims = rng.uniform(SIDE / 2 + 8, SIZE - SIDE / 2 - 8, (5, 2))
+        aims = rng.uniform(SIDE / 2 + 8, SIZE - SIDE / 2 - 8, (4, 2))
         centres = np.concatenate(
             [a + (b - a) * np.linspace(0, 1, 7)[:-1, None] for a, b in pairwise(aims)]
-        ) + rng.uniform(-1, 1, (24, 2))
+        ) + rng.uniform(-1, 1, (18, 2))
         moves = np.vstack([np.diff(centres, axis=0), np.zeros((1, 2))])
         writer.add(
             {
                 CAMERA: np.stack([ORACLE.render(seed, c) for c in centres]),
-                "action": np.column_stack([moves, np.ones(24)]).astype(np.float32),
+                "action": np.column_stack([moves, np.ones(18)]).astype(np.float32),
             },
             "",
         )
@@ -141,18 +141,22 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Episodes:
 
 
 def battery(labeller: Oracle, episodes: Episodes) -> dict[str, Result]:
+    """All but the leaks, without their minutes of MLP probes."""
     labeller.known = ORACLE.known
     chosen = list(range(len(episodes)))
     readings = read_truth(labeller, Noise(), episodes, CAMERA, chosen, "action")
     assert not isinstance(readings, str)
-    sample = draw_sample(labeller, episodes, CAMERA, chosen, 40)
-    without = type(labeller)()
-    without.known = ORACLE.known
-    without.config = replace(labeller.config, motion=MotionConfig(compensate_camera=False))
+    sample = draw_sample(labeller, episodes, CAMERA, chosen, 30)
+    assert not isinstance(sample, str)
+    moved = transfer.transfer_to_others(labeller, sample.now)
     clips = [labeller.clip(episodes.frames(i, CAMERA)) for i in chosen]
     results = [
-        *probes(readings, folds=4),
-        *moving_tests(labeller, sample, without),
+        probe_one("linear", readings, None, False, 3),
+        transfer.transfer(sample.now, moved),
+        transfer.cycle(labeller, sample.now, moved),
+        redraw.psnr_gain(labeller, sample.now),
+        *algebra(relate(labeller, sample)),
+        redraw.cut_test(labeller, sample.now),
         codebook_use(clips, CODES),
     ]
     return {result.name: result for result in results}
@@ -167,7 +171,6 @@ def test_labels_that_are_the_action_pass(squares: Episodes) -> None:
     dims = found["probe_linear"].details["per_dimension"]["latent actions"]
     assert np.isnan(dims["gripper"])  # it never varies: left out, not a perfect score
     assert found["reversal"].value == Estimate(0, 0, 0)
-    assert found["camera_leak"].passed and found["distractor_leak"].passed
     verdict = judge(list(found.values()))
     assert verdict.outcome in (REAL, MISSED) and not verdict.no_better
 
@@ -176,7 +179,7 @@ def test_noise_fails_loudly(squares: Episodes) -> None:
     found = battery(Noise(), squares)
     verdict = judge(list(found.values()))
     assert verdict.outcome == NOTHING
-    assert {found[n].title for n in ("probe_linear", "probe_mlp", "psnr_gain", "transfer")} <= set(
+    assert {found[n].title for n in ("probe_linear", "psnr_gain", "transfer")} <= set(
         verdict.no_better
     )
     assert "NOT shown to be better" in verdict.sentence
@@ -184,12 +187,34 @@ def test_noise_fails_loudly(squares: Episodes) -> None:
 
 def test_a_picture_code_fails_the_cut_test(squares: Episodes) -> None:
     labeller = PictureCode()
-    sample = draw_sample(labeller, squares, CAMERA, range(8), 40)
+    sample = draw_sample(labeller, squares, CAMERA, range(6), 30)
     assert not isinstance(sample, str)
     cut = redraw.cut_test(labeller, sample.now)
     assert not cut.passed and cut.better is False
     assert redraw.psnr_gain(labeller, sample.now).passed  # what it draws is good: that is the trap
     assert judge([cut]).outcome == NOTHING
+
+
+def test_camera_motion_leaks_only_without_compensation(squares: Episodes) -> None:
+    labeller, without = Oracle(), Oracle()
+    without.config = FakeConfig(MotionConfig(compensate_camera=False))
+    sample = draw_sample(labeller, squares, CAMERA, range(6), 30)
+    assert not isinstance(sample, str)
+    leak = leaks.camera_leak(labeller, without, sample.now, ("linear",))
+    assert leak.value is not None and leak.passed
+    assert leak.baselines["latents, compensation off"].value > leak.value.value + 0.2
+    own = leaks.camera_leak(without, None, sample.now, ("linear",))
+    assert not own.passed
+
+
+def test_a_passing_patch_is_in_the_flow_and_not_in_noise(squares: Episodes) -> None:
+    sample = draw_sample(Oracle(), squares, CAMERA, range(6), 30)
+    assert not isinstance(sample, str)
+    leak = leaks.distractor_leak(Oracle(), sample.now, ("linear",))
+    noise = leaks.distractor_leak(Noise(), sample.now, ("linear",))
+    assert leak.value is not None and noise.value is not None
+    assert leak.baselines["flow on a 4x4 grid"].value > leak.value.value + 0.1
+    assert noise.value.value < 0.05 and noise.passed
 
 
 def test_a_missing_truth_is_no_failure() -> None:
@@ -288,9 +313,7 @@ def test_dims_by_number_and_name() -> None:
     names = ["x", "y", "gripper"]
     assert truth.pick_dims(names, None) == [0, 1, 2]
     assert truth.pick_dims(names, "2, x") == [2, 0]
-    with pytest.raises(
-        UserError, match=r"--dims 'z': expected 0 to 2 or a name\. Allowed: gripper"
-    ):
+    with pytest.raises(UserError, match=r"--dims 'z': expected 0 to 2 or a name\. Allowed"):
         truth.pick_dims(names, "z")
 
 

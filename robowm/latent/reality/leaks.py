@@ -4,6 +4,7 @@ Both are put into clips that had neither, so their truth is known. Each transiti
 REPEATS times with different motions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ from robowm.latent.reality.truth import flow_grid, frame_differences, principal
 from robowm.metrics.bootstrap import Estimate
 from robowm.metrics.probe import Probe, ProbeConfig, probe
 
+KINDS = ("linear", "mlp")
 REPEATS = 2
 MARGIN = 0.12  # of each side: the shaken camera never sees beyond the picture
 SHIFT_PX, TURN_DEG, ZOOM = 2.5, 1.5, 0.02  # hand-held jitter at 64 px (vipra brief, 4.3)
@@ -40,19 +42,24 @@ class Disturbed:
     episode: np.ndarray
 
 
-def camera_leak(labeller: Latents, uncompensated: Latents | None, sample: Measured) -> Result:
+def camera_leak(
+    labeller: Latents,
+    uncompensated: Latents | None,
+    sample: Measured,
+    kinds: Sequence[str] = KINDS,
+) -> Result:
     """R² of the camera's motion read from the latent action, with compensation on and off."""
     name, title = "camera_leak", "Camera motion in the latent action"
     shaken = shake(sample)
     measured = measure_pairs(labeller, shaken.first, shaken.second, shaken.episode)
     if len(set(shaken.episode[measured.valid].tolist())) < 2:
         return not_run(name, title, "needs two episodes that the labeller did not train on")
-    leak, baselines, details = _leak(measured, shaken, CAMERA_DIMS)
+    leak, baselines, details = _leak(measured, shaken, CAMERA_DIMS, kinds)
     compensates = bool(labeller.config.motion.compensate_camera)
     lower: bool | None = None
     if uncompensated is not None and compensates:
         without = measure_pairs(uncompensated, shaken.first, shaken.second, shaken.episode)
-        off, other, _ = _leak(without, shaken, CAMERA_DIMS)
+        off, other, _ = _leak(without, shaken, CAMERA_DIMS, kinds)
         baselines = {
             "latents, compensation off": off,
             "flow on a 4x4 grid, compensation off": other["flow on a 4x4 grid"],
@@ -79,14 +86,14 @@ def camera_leak(labeller: Latents, uncompensated: Latents | None, sample: Measur
     )
 
 
-def distractor_leak(labeller: Latents, sample: Measured) -> Result:
+def distractor_leak(labeller: Latents, sample: Measured, kinds: Sequence[str] = KINDS) -> Result:
     """R² of a passing patch's velocity read from the latent action."""
     name, title = "distractor_leak", "A passing object in the latent action"
     busy = add_distractor(sample)
     measured = measure_pairs(labeller, busy.first, busy.second, busy.episode)
     if len(set(busy.episode[measured.valid].tolist())) < 2:
         return not_run(name, title, "needs two episodes that the labeller did not train on")
-    leak, baselines, details = _leak(measured, busy, PATCH_DIMS)
+    leak, baselines, details = _leak(measured, busy, PATCH_DIMS, kinds)
     return Result(
         name=name,
         title=title,
@@ -109,9 +116,9 @@ def distractor_leak(labeller: Latents, sample: Measured) -> Result:
 
 
 def _leak(
-    measured: Measured, disturbed: Disturbed, dims: tuple[str, ...]
+    measured: Measured, disturbed: Disturbed, dims: tuple[str, ...], kinds: Sequence[str]
 ) -> tuple[Estimate, dict[str, Estimate], dict[str, object]]:
-    """The stronger of both probes, so that no leak is missed; the same for the baselines."""
+    """The stronger of the probes, so that no leak is missed; the same for the baselines."""
     ok = measured.valid
     truth, episode, latent = disturbed.truth[ok], disturbed.episode[ok], measured.vectors[ok]
     differences = frame_differences(disturbed.first[ok], disturbed.second[ok])
@@ -122,8 +129,10 @@ def _leak(
         "PCA of frame differences": principal(differences, latent.shape[1]),
         "flow on a 4x4 grid": np.stack([flow_grid(flow, mask) for flow, mask in pairs]),
     }
-    own = _strongest(latent, truth, episode)
-    baselines = {name: _strongest(x, truth, episode).estimate() for name, x in features.items()}
+    own = _strongest(latent, truth, episode, kinds)
+    baselines = {
+        name: _strongest(x, truth, episode, kinds).estimate() for name, x in features.items()
+    }
     details = {
         "per_dimension": dict(zip(dims, own.r2.tolist(), strict=True)),
         "pairs": len(truth),
@@ -132,8 +141,8 @@ def _leak(
     return own.estimate(), baselines, details
 
 
-def _strongest(x: np.ndarray, y: np.ndarray, episode: np.ndarray) -> Probe:
-    made = [probe(x, y, episode, ProbeConfig(kind)) for kind in ("linear", "mlp")]
+def _strongest(x: np.ndarray, y: np.ndarray, episode: np.ndarray, kinds: Sequence[str]) -> Probe:
+    made = [probe(x, y, episode, ProbeConfig(kind)) for kind in kinds]
     return max(made, key=lambda p: p.estimate().value)
 
 

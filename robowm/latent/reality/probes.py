@@ -36,10 +36,13 @@ def probes(
         with_frame: also probe the latent action and the current frame together.
         folds: parts that the episodes are dealt into.
     """
-    return [_one(kind, readings, gate, with_frame, folds) for kind in KINDS]
+    return [probe_one(kind, readings, gate, with_frame, folds) for kind in KINDS]
 
 
-def _one(kind: str, readings: Readings, gate: float | None, with_frame: bool, folds: int) -> Result:
+def probe_one(
+    kind: str, readings: Readings, gate: float | None, with_frame: bool, folds: int
+) -> Result:
+    """The same with one kind of probe."""
     config = ProbeConfig(kind, folds)
     features = dict(readings.features)
     beside = dict(BESIDE)

@@ -77,7 +77,7 @@ def read_truth(
         truth = episodes.column(column, e).reshape(int(episodes.lengths[e]), -1)[:, kept]
         valid = part.pop("valid")
         truth = truth[: len(valid)].astype(np.float64)
-        usable: np.ndarray = np.logical_and(valid, np.isfinite(truth).all(1))
+        usable = valid & np.isfinite(truth).all(1)
         left_out += int((~usable).sum())
         part |= {"truth": truth, "episode": np.full(len(truth), e)}
         parts.append({name: values[usable] for name, values in part.items()})
@@ -114,7 +114,7 @@ def _read_episode(
     stacked = {name: stack(values, span) for name, values in features.items()}
     count = len(labels.valid) - span + 1
     stacked["frame"] = small_frames(frames[:count])
-    stacked["valid"] = stack(labels.valid[:, None], span).all(1)
+    stacked["valid"] = stack(labels.valid[:, None], span).min(axis=1)
     return stacked
 
 
