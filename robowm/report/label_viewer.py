@@ -13,6 +13,7 @@ from robowm.report.media import Medium, embed
 from robowm.report.template import environment
 
 WIDTH, TRACK = 1000.0, 14.0  # of the strip of codes; height of one token's row
+CAMERA_RANGE = (-0.5, 0.5)  # per cent and degrees: less is noise of the fit
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Shown:
-    """One clip as it stands on the page."""
+    """One clip as it stands on the page; `marks` are the sheet's columns on the strip of codes."""
 
     heading: str
     sheet: Medium
@@ -45,6 +46,7 @@ class Shown:
     camera: Chart
     motion: Chart
     runs: list[Run]
+    marks: list[float]
     tokens: int
     ends: tuple[str, str]
     invalid: int
@@ -94,9 +96,10 @@ def show(clip: dict[str, Any], directory: Path, codebook: int) -> Shown:
         heading=clip["task"] or f"episode {clip['episode']}",
         sheet=embed(directory, clip["sheet"], "", directory),
         columns=f"episode {clip['episode']}; columns at {seconds} s",
-        camera=line_chart("Camera, one transition", "seconds", camera),
-        motion=line_chart("Motion that is left", "seconds", motion),
+        camera=line_chart("Camera, one transition", "seconds", camera, CAMERA_RANGE),
+        motion=line_chart("Motion that is left", "seconds", motion, (0.0, 1.0)),
         runs=code_runs(clip["codes"], clip["valid"], codebook),
+        marks=[_middle(times.index(t), len(times)) for t in clip["columns_s"]],
         tokens=len(clip["codes"][0]) if clip["codes"] else 0,
         ends=(f"{times[0]:.1f} s", f"{times[-1]:.1f} s"),
         invalid=sum(not v for v in clip["valid"]),
@@ -125,6 +128,10 @@ def code_runs(codes: list[list[int]], valid: list[bool], codebook: int) -> list[
 def hue(code: int, codebook: int) -> float:
     """Colour of a code, degrees; neighbours are far apart."""
     return round(360 * code / max(1, codebook), 1)
+
+
+def _middle(at: int, count: int) -> float:
+    return round(WIDTH * (at + 0.5) / count, 1)
 
 
 def _unit(name: str) -> str:

@@ -105,7 +105,7 @@ def card(test: dict[str, Any]) -> Card:
         mark=MARKS[test["passed"]],
         rows=rows,
         zero=place(0.0),
-        axis=(f"{low:.2g}", f"{high:.2g}"),
+        axis=(_two(low), _two(high)),
         tables=_tables(test["details"]),
     )
 
@@ -118,10 +118,14 @@ def number(figure: dict[str, float | None]) -> str:
     """
     if figure["value"] is None:
         return "none"
-    text = f"{figure['value']:.2f}"
+    text = _two(figure["value"])
     if figure["low"] is not None and figure["high"] is not None:
-        text += f" ({figure['low']:.2f} to {figure['high']:.2f})"
-    return text.replace("-", "−")
+        text += f" ({_two(figure['low'])} to {_two(figure['high'])})"
+    return text
+
+
+def _two(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # + 0.0: no "−0.00"
 
 
 def _tables(details: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -178,11 +178,11 @@ def test_labels_that_are_the_action_pass(squares: Episodes) -> None:
 def test_noise_fails_loudly(squares: Episodes) -> None:
     found = battery(Noise(), squares)
     verdict = judge(list(found.values()))
-    assert verdict.outcome == NOTHING
-    assert {found[n].title for n in ("probe_linear", "psnr_gain", "transfer")} <= set(
-        verdict.no_better
-    )
+    assert verdict.outcome == NOTHING and found["probe_linear"].title in verdict.no_better
     assert "NOT shown to be better" in verdict.sentence
+    without_truth = judge([r for name, r in found.items() if name != "probe_linear"])
+    assert without_truth.outcome == NOTHING
+    assert {found["transfer"].title, found["psnr_gain"].title} <= set(without_truth.no_better)
 
 
 def test_a_picture_code_fails_the_cut_test(squares: Episodes) -> None:
@@ -230,6 +230,17 @@ def test_one_probe_is_enough_and_a_missed_gate_is_no_nothing() -> None:
     mlp = Result("probe_mlp", "MLP", Estimate(0.5), passed=False, better=True)
     assert judge([linear, mlp]).outcome == MISSED
     assert judge([linear, replace(mlp, better=False)]).outcome == NOTHING
+
+
+def test_a_weak_picture_alone_is_no_nothing() -> None:
+    flow = Result("transfer", "transfer", Estimate(0.6), passed=False, better=True)
+    picture = Result("psnr_gain", "ΔPSNR", Estimate(0.0), passed=False, better=False)
+    assert judge([flow, picture]).outcome == MISSED
+    assert judge([replace(flow, better=False), picture]).outcome == NOTHING
+    action = Result("probe_linear", "ridge", Estimate(0.5), passed=True, better=True)
+    assert judge([action, replace(flow, better=False), picture]).outcome == MISSED
+    collapsed = Result("codebook", "codes", Estimate(1.0), passed=False, better=False)
+    assert judge([action, collapsed]).outcome == NOTHING
 
 
 def test_the_shaken_camera_moves_by_its_truth(squares: Episodes) -> None:

@@ -31,13 +31,15 @@ class Verdict:
 def judge(results: Sequence[Result]) -> Verdict:
     """The verdict; a test that was not run never counts against the labels.
 
-    Labels are no better than the baselines when a deciding test says so. The two probes decide
-    together: one of them is enough to show that the action is there.
+    Labels are no better than the baselines when a deciding test says so. Whether they say
+    anything is decided by the probes of true actions, or, where there is no truth, by transfer and
+    ΔPSNR; one of a pair is enough. Collapsed codes and picture codes decide by themselves.
     """
     probes = [r for r in results if r.name.startswith("probe_") and r.better is not None]
-    worse = [r.title for r in results if r.better is False and r not in probes]
-    if probes and not any(r.better for r in probes):
-        worse = [r.title for r in probes] + worse
+    drawn = [r for r in results if r.name in ("transfer", "psnr_gain") and r.better is not None]
+    says = probes or drawn
+    worse = [] if any(r.better for r in says) else [r.title for r in says]
+    worse += [r.title for r in results if r.better is False and r not in probes + drawn]
     missed = [r.title for r in results if r.passed is False]
     absent = [f"{r.title}: {r.reason}" for r in results if r.passed is None]
     made = [r for r in results if r.passed is not None]
@@ -46,8 +48,8 @@ def judge(results: Sequence[Result]) -> Verdict:
     if worse:
         outcome = NOTHING
         sentence = (
-            f"These labels are NOT shown to be better than labels that mean nothing: "
-            f"{', '.join(worse)}. Do not train on them. {passed}.{truth}"
+            f"These labels are NOT shown to be better than labels that mean nothing "
+            f"({', '.join(worse)}). Do not train on them. {passed}.{truth}"
         )
     elif missed:
         outcome = MISSED
