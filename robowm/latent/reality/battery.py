@@ -267,7 +267,7 @@ def untrained(labeller: Labeller) -> Labeller:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
         network = type(labeller.network)(labeller.config)
-    return Labeller(network.eval())
+    return replace(labeller, network=network.eval())
 
 
 def without_compensation(labeller: Labeller) -> Labeller:
@@ -275,4 +275,4 @@ def without_compensation(labeller: Labeller) -> Labeller:
     network = copy(labeller.network)
     motion = replace(labeller.config.motion, compensate_camera=False)
     network.config = replace(labeller.config, motion=motion)
-    return Labeller(network)
+    return replace(labeller, network=network)

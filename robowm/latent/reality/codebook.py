@@ -22,8 +22,9 @@ def codebook_use(clips: Sequence[LatentActions], codes: int) -> Result:
     """
     name, title = "codebook", "Codes in use"
     kept = [clip.codes[clip.valid] for clip in clips if clip.valid.any()]
-    if not kept or kept[0].shape[1] == 0:
-        return not_run(name, title, "the labeller has no codes, or no transition is valid")
+    if codes < 2 or not kept:
+        reason = "no transition is valid" if codes > 1 else "the labeller is continuous: no codes"
+        return not_run(name, title, reason)
     counts = np.stack([np.bincount(c.ravel(), minlength=codes) for c in kept]).astype(np.float64)
     value = bootstrap(counts, perplexity)
     whole = np.concatenate(kept)

@@ -45,7 +45,7 @@ def probe_one(
     """The same with one kind of probe."""
     config = ProbeConfig(kind, folds)
     features = dict(readings.features)
-    beside = dict(BESIDE)
+    beside = {name: words for name, words in BESIDE.items() if features[name].shape[1]}
     if with_frame:
         beside["with frame"] = "latent and current frame"
         features["with frame"] = np.concatenate([features["latent"], features["frame"]], axis=1)

@@ -22,7 +22,7 @@ from robowm.metrics.bootstrap import Estimate, bootstrap, episode_sums, mean_est
 from robowm.motion.flow import flow_pair
 
 COSINE, GAP = 0.7, 0.5
-KAPPA = 0.3
+AGREEMENT = 0.3
 
 
 @dataclass(frozen=True)
@@ -108,17 +108,24 @@ def cycle(labeller: Latents, sample: Measured, moved: Transferred) -> Result:
     kappa = bootstrap(sums, lambda t: (t[..., 0] - t[..., 1]) / (t[..., -1] - t[..., 1]))
     centre = sample.vectors.mean(0)
     alike = cosine(again.latent[ok].reshape(len(episode), -1) - centre, sample.vectors[ok] - centre)
+    cosines = mean_estimate(alike, episode)
+    discrete = labeller.config.codes > 1
+    value = kappa if discrete else cosines
+    unit = "agreement beyond chance" if discrete else "cosine of the latents"
     return Result(
         name="cycle",
         title="Read again from the imagined transition",
-        value=kappa,
-        unit="agreement beyond chance",
+        value=value,
+        unit=unit,
         baselines={"chance": Estimate(0.0)},
-        gate=f"agreement beyond chance >= {KAPPA:g} ({CHOSEN}; the brief asks for much above 0)",
-        passed=kappa.value >= KAPPA,
+        gate=f"{unit} >= {AGREEMENT:g} ({CHOSEN}; the brief asks for much above chance)",
+        passed=value.value >= AGREEMENT,
         says=(
             f"{100 * agreement.value:.0f} % of the codes come back when the imagined transition is "
             f"labelled again; by chance it would be {100 * float(chance.mean()):.0f} %."
+            if discrete
+            else f"Labelled again, the imagined transition's latent has cosine {value.value:.2f} "
+            "with the one that it was imagined from, both seen from their mean."
         ),
         mend=(
             "Where codes do not come back, picture and flow of the decoder disagree or the "
@@ -128,7 +135,7 @@ def cycle(labeller: Latents, sample: Measured, moved: Transferred) -> Result:
         details={
             "code_agreement": agreement,
             "chance": float(chance.mean()),
-            "cosine_of_vectors": mean_estimate(alike, episode),
+            "cosine_of_vectors": cosines,
             "invalid": int((~ok).sum()),
         },
     )

@@ -1,4 +1,8 @@
-"""What can be read of the true actions: the labels' features and the baselines', row by row."""
+"""What the true actions can be read from: the labels' features and the baselines', row by row.
+
+The principal components are those of all rows, also of the ones that a probe is tested on; they
+see no action. It favours that baseline, not the labels.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,6 +88,8 @@ def read_truth(
         rows += int(usable.sum())
     if len({int(p["episode"][0]) for p in parts if len(p["episode"])}) < 2:
         return "a probe needs at least two episodes with truth that the labeller did not train on"
+    if not np.ptp(np.concatenate([p["truth"] for p in parts]), axis=0).any():
+        return f"nothing in {column!r} varies in these episodes"
     whole = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     truth, episode = whole.pop("truth"), whole.pop("episode")
     shift = float(np.median(whole.pop("camera")))
