@@ -161,7 +161,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("truth", found["truth"] or "the dataset's own, where it has one"),
         ("labeller", f"sha256 {found['labeller']['sha256'][:16]}"),
     ]
-    if any("seen" in line or "may be part" in line for line in found["warnings"]):
+    if any("seen" in line or "may be" in line for line in found["warnings"]):
         rows[1] = ("episodes judged", f"{len(episodes)}; see the notes above")
     rows += [(name, _text(value)) for name, value in found["config"].items()]
     return rows + [(name, text) for name, text in found["versions"].items()]

@@ -13,7 +13,7 @@ from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.latent.reality.battery import reality
 from robowm.latent.reality.config import RealityConfig
-from robowm.latent.reality.source import find_source
+from robowm.latent.reality.source import find_source, kept_back
 from robowm.train.label import label
 from robowm.train.recipe import Recipe
 
@@ -104,14 +104,25 @@ def test_a_dataset_that_was_trained_on_whole_is_refused(
     source = find_source(str(video))
     assert len(source.chosen) == 2 and not source.warnings
     spared = set(source.chosen)
-    known = next(i for i in range(8) if i not in spared)
-    if known == 0:  # the first episodes of both are the same clips
+    if 0 not in spared:  # the first episodes of all these datasets are the same clips
         copy = make_dataset(tmp_path / "copy", episodes=1, length=7)
         with pytest.raises(UserError, match="was trained on every episode of"):
             find_source(str(video / "labels" / "model"), copy)
     other = make_dataset(tmp_path / "other", episodes=10, length=7)
     found = find_source(str(video / "labels" / "model"), other)
     assert set(found.chosen) == spared | {8, 9}
+
+
+def test_episodes_kept_back_are_read_from_the_card(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    card = {"kind": "latent_action_labels", "settings": {}}
+    (tmp_path / "labels" / "robowm.json").write_text(json.dumps(card))
+    assert kept_back(tmp_path, 8) is None
+    (tmp_path / "labels" / "robowm.json").write_text(json.dumps(card | {"held_out": [1, 5]}))
+    spared = kept_back(tmp_path, 8)
+    assert spared is not None and spared.nonzero()[0].tolist() == [1, 5]
+    spared = kept_back(video, 8)
+    assert spared is not None and spared.nonzero()[0].tolist() == find_source(str(video)).chosen
 
 
 def test_a_labeller_from_elsewhere_is_judged_with_a_warning(

@@ -213,6 +213,7 @@ def test_a_passing_patch_is_in_the_flow_and_not_in_noise(squares: Episodes) -> N
     leak = leaks.distractor_leak(Oracle(), sample.now, ("linear",))
     noise = leaks.distractor_leak(Noise(), sample.now, ("linear",))
     assert leak.value is not None and noise.value is not None
+    assert leak.baselines["flow at the object"].value > 0.8  # it is there to be seen
     assert leak.baselines["flow on a 4x4 grid"].value > leak.value.value + 0.1
     assert noise.value.value < 0.05 and noise.passed
 

@@ -21,7 +21,7 @@ from robowm.latent.reality.algebra import NAMES, algebra, relate
 from robowm.latent.reality.clips import write_clips
 from robowm.latent.reality.codebook import codebook_use, on_disk
 from robowm.latent.reality.config import RealityConfig
-from robowm.latent.reality.footage import Latents, Sample, draw_sample
+from robowm.latent.reality.footage import Latents, Measured, Sample, draw_sample
 from robowm.latent.reality.leaks import camera_leak, distractor_leak
 from robowm.latent.reality.probes import probes
 from robowm.latent.reality.redraw import cut_test, psnr_gain
@@ -225,16 +225,22 @@ def moving_tests(
     if isinstance(sample, str):
         return [not_run(name, title, sample) for name, title in MOVING_TESTS.items()]
     now = sample.now
-    moved = transfer_to_others(labeller, now)
     return [
         camera_leak(labeller, uncompensated, now),
         distractor_leak(labeller, now),
-        transfer(now, moved),
-        cycle(labeller, now, moved),
+        *_transfers(labeller, now),
         psnr_gain(labeller, now),
         *algebra(relate(labeller, sample)),
         cut_test(labeller, now),
     ]
+
+
+def _transfers(labeller: Latents, now: Measured) -> list[Result]:
+    if len(set(now.episode.tolist())) < 2:
+        reason = "there is no other scene: one episode was kept from training"
+        return [not_run(name, MOVING_TESTS[name], reason) for name in ("transfer", "cycle")]
+    moved = transfer_to_others(labeller, now)
+    return [transfer(now, moved), cycle(labeller, now, moved)]
 
 
 def _codes(

@@ -34,12 +34,14 @@ class Disturbed:
         first, second: uint8 (N, S, S, 3).
         truth: float64 (N, D).
         episode: int64 (N,).
+        where: bool (N, S, S), the pixels of what was put in; None for a camera.
     """
 
     first: np.ndarray
     second: np.ndarray
     truth: np.ndarray
     episode: np.ndarray
+    where: np.ndarray | None = None
 
 
 def camera_leak(
@@ -129,6 +131,8 @@ def _leak(
         "PCA of frame differences": principal(differences, latent.shape[1]),
         "flow on a 4x4 grid": np.stack([flow_grid(flow, mask) for flow, mask in pairs]),
     }
+    if disturbed.where is not None:
+        features |= {"flow at the object": _mean_at(measured.flow[ok], disturbed.where[ok])}
     own = _strongest(latent, truth, episode, kinds)
     baselines = {
         name: _strongest(x, truth, episode, kinds).estimate() for name, x in features.items()
@@ -139,6 +143,11 @@ def _leak(
         "invalid": int((~ok).sum()),
     }
     return own.estimate(), baselines, details
+
+
+def _mean_at(flow: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """(N, 2): the mean of flow (N, S, S, 2) where it is true; that the motion can be seen."""
+    return (flow * where[..., None]).sum((1, 2)) / where.sum((1, 2)).clip(1)[:, None]
 
 
 def _strongest(x: np.ndarray, y: np.ndarray, episode: np.ndarray, kinds: Sequence[str]) -> Probe:
@@ -182,7 +191,7 @@ def add_distractor(sample: Measured, seed: int = 0) -> Disturbed:
     rng = np.random.default_rng((seed, 0xD15))
     size = sample.first.shape[1]
     side = max(4, round(size * PATCH_SHARE))
-    first, second, truth = [], [], []
+    first, second, truth, where = [], [], [], []
     for i in np.repeat(np.arange(len(sample)), REPEATS):
         velocity = rng.uniform(-1, 1, 2) * PATCH_PX * size / 64
         texture = rng.integers(0, 256, (max(2, side // 3),) * 2 + (3,), dtype=np.uint8)
@@ -191,8 +200,12 @@ def add_distractor(sample: Measured, seed: int = 0) -> Disturbed:
         first.append(_paste(sample.first[i], patch, corner))
         second.append(_paste(sample.second[i], patch, corner + velocity))
         truth.append(velocity)
+        x, y = corner.astype(int)
+        where.append(np.zeros((size, size), bool))
+        where[-1][y : y + side, x : x + side] = True
     episode = np.repeat(sample.episode, REPEATS)
-    return Disturbed(np.stack(first), np.stack(second), np.array(truth), episode)
+    pictures = np.stack(first), np.stack(second)
+    return Disturbed(*pictures, np.array(truth), episode, np.stack(where))
 
 
 def quiet_corner(moving: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:

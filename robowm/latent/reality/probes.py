@@ -18,6 +18,7 @@ BASELINES = {
 }
 BESIDE = {"flow grid": "flow on a 4x4 grid", "codes": "codes, one-hot"}
 KINDS = {"linear": "ridge", "mlp": "MLP"}
+ARTICLES = {"linear": "A", "mlp": "An"}
 MEND = (
     "Look at the label viewer: if flow is right and codes do not follow it, train longer or "
     "raise tokens; if flow is wrong, the footage is the trouble; if a baseline wins, the codes "
@@ -86,8 +87,8 @@ def _says(kind: str, value: Estimate, best: Estimate, name: str, better: bool) -
             f"{100 * max(best.value, 0):.0f} %)."
         )
     return (
-        f"A {KINDS[kind]} probe reads {share} of the true action's variance from the latent "
-        f"action, in episodes it did not see; {tail}"
+        f"{ARTICLES[kind]} {KINDS[kind]} probe reads {share} of the true action's variance from "
+        f"the latent action, in episodes it did not see; {tail}"
     )
 
 

@@ -88,6 +88,9 @@ def fresh_episodes(
         return everything, [unknown]
     source = Episodes(training)
     spared = kept_back(training, len(source))
+    if spared is None:
+        unknown = f"{training}/labels does not say which episodes were kept from training."
+        return everything, [unknown + " Figures may be of clips that the labeller has seen."]
     if training.resolve() == episodes.root.resolve():
         if spared.any():
             return np.flatnonzero(spared).tolist(), []
@@ -112,14 +115,19 @@ def fresh_episodes(
     return chosen, []
 
 
-def kept_back(dataset: Path, episodes: int) -> np.ndarray:
-    """bool (episodes,): which ones `robowm label` kept from training, by its own settings."""
-    settings: dict[str, Any] = (read_card(dataset / "labels") or {"settings": {}})["settings"]
+def kept_back(dataset: Path, episodes: int) -> np.ndarray | None:
+    """bool (episodes,): which ones `robowm label` kept from training; None where it is not said.
+
+    Read from the list `held_out` on the card of the labels, or drawn again from its settings.
+    """
+    card = read_card(dataset / "labels") or {"settings": {}}
+    if isinstance(card.get("held_out"), list):
+        return np.isin(np.arange(episodes), card["held_out"])
     try:
-        config = settings["config"]
+        config: dict[str, Any] = card["settings"]["config"]
         return held_out(episodes, config["held_out"], config["train"]["seed"])
     except KeyError:
-        return np.zeros(episodes, bool)
+        return None
 
 
 def stored_codes(episodes: Episodes, model: Path, chosen: list[int]) -> list[np.ndarray] | None:
