@@ -335,6 +335,17 @@ def test_span_puts_transitions_side_by_side() -> None:
     assert truth.stack(values, 3).tolist() == [[0, 1, 2], [1, 2, 3]]
 
 
+@pytest.mark.parametrize("rows", [40, 8])  # more and fewer rows than columns
+def test_principal_components_are_the_strongest(rows: int) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(rows, 12)) * np.array([9, 5] + [0.1] * 10) + 3
+    found = truth.principal(values, 2)
+    centred = values - values.mean(0)
+    assert found[:, 0] @ found[:, 1] == pytest.approx(0, abs=1e-6)
+    spread = (found**2).sum(0)
+    assert spread[0] > spread[1] and 0.98 < spread.sum() / (centred**2).sum() < 1
+
+
 def test_nothing_moves(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
     writer = EpisodeWriter(tmp_path / "still", 10, {CAMERA: image_feature(SIZE)})
     for seed in range(2):

@@ -170,13 +170,16 @@ def one_hot(codes: np.ndarray, size: int) -> np.ndarray:
 
 def principal(values: np.ndarray, count: int) -> np.ndarray:
     """The first `count` principal components of (N, F)."""
-    from scipy.linalg import eigh
+    from scipy.linalg import eigh, svd
 
     centred = values.astype(np.float64) - values.mean(0)
-    width = centred.shape[1]
+    rows, width = centred.shape
+    if rows < width:
+        left, strength, _ = svd(centred, full_matrices=False)
+        return (left * strength)[:, :count]
     strongest = (max(0, width - count), width - 1)
     _, basis = eigh(centred.T @ centred, subset_by_index=strongest)
-    return centred @ basis
+    return centred @ basis[:, ::-1]
 
 
 def column_names(episodes: Episodes, column: str) -> list[str]:
