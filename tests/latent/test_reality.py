@@ -335,6 +335,24 @@ def test_span_puts_transitions_side_by_side() -> None:
     assert truth.stack(values, 3).tolist() == [[0, 1, 2], [1, 2, 3]]
 
 
+def test_truth_is_read_beside_the_transitions_that_follow_it(squares: Episodes) -> None:
+    labeller = Oracle()
+    labeller.known = ORACLE.known
+    found = read_truth(labeller, Noise(), squares, CAMERA, [0, 1], "action", "dx_px,1", span=2)
+    assert not isinstance(found, str)
+    assert found.dims == ["dx_px", "dy_px"] and len(found.truth) == 2 * 16  # of 17 transitions
+    own = found.features["latent"]
+    assert own.shape[1] == 4 and found.features["flow grid"].shape[1] == 64
+    # z_t is the truth of row t, and z_t+1 stands beside it
+    np.testing.assert_allclose(own[:, :2], found.truth, atol=1e-5)
+    np.testing.assert_allclose(own[:15, 2:], found.truth[1:16], atol=1e-5)
+    assert found.camera_px < 0.25  # the camera stands still: the higher gate holds
+    constant = read_truth(labeller, Noise(), squares, CAMERA, [0, 1], "action", "gripper")
+    assert constant == "nothing in 'action' varies in these episodes"
+    alone = read_truth(labeller, Noise(), squares, CAMERA, [0], "action")
+    assert isinstance(alone, str) and "at least two episodes" in alone
+
+
 @pytest.mark.parametrize("rows", [40, 8])  # more and fewer rows than columns
 def test_principal_components_are_the_strongest(rows: int) -> None:
     rng = np.random.default_rng(0)
