@@ -10,6 +10,7 @@ from robowm.errors import UserError, nearest
 VERBS = {
     "ingest": "video files in, a LeRobotDataset of usable shots and a manifest out",
     "label": "optical flow, camera motion removed, one latent action per transition",
+    "reality": "proof that the latent actions mean something, beside their baselines",
     "pretrain": "a world model from frames and latent actions together",
     "record": "labelled demonstrations of a suite's scripted expert",
     "finetune": "a policy from a world model (or from scratch) and a few demonstrations",
@@ -22,7 +23,7 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
+    """Run one verb. Returns the exit code: 0, 2 for a mistake, 130 when stopped, or the verb's."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         print(_usage())

@@ -306,6 +306,14 @@ def _read_index(root: Path) -> Any:
     return whole.sort_by("episode_index").combine_chunks()
 
 
+def held_out(episodes: int, share: float, seed: int) -> np.ndarray:
+    """bool (episodes,): which ones validation keeps for itself; at least one of four or more."""
+    count = max(int(episodes > 3), round(share * episodes))
+    chosen = np.zeros(episodes, bool)
+    chosen[np.random.default_rng((seed, 0x0E1D)).permutation(episodes)[:count]] = True
+    return chosen
+
+
 def _decode(png: Any) -> np.ndarray:
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None

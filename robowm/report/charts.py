@@ -1,7 +1,7 @@
 """Where the ink goes: geometry of line charts and interval bars. The template draws it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 480.0, 260.0
@@ -50,11 +50,17 @@ class Chart:
     y_ticks: list[Tick]
 
 
-def line_chart(title: str, x_label: str, series: dict[str, Sequence[Sequence[float]]]) -> Chart:
+def line_chart(
+    title: str,
+    x_label: str,
+    series: Mapping[str, Sequence[Sequence[float]]],
+    at_least: tuple[float, float] | None = None,
+) -> Chart:
     """Lay out series of [x, y]; not-finite points are left out.
 
-    The y axis is logarithmic when the largest value exceeds LOG_RATIO times the smallest and all
-    are positive.
+    The y axis shows the range `at_least` also where the series do not fill it, so that noise is
+    not blown up to the height of the chart. It is logarithmic when the largest value exceeds
+    LOG_RATIO times the smallest and all are positive.
     """
     kept = {name: _finite(points) for name, points in series.items()}
     kept = {name: points for name, points in kept.items() if points}
@@ -62,6 +68,8 @@ def line_chart(title: str, x_label: str, series: dict[str, Sequence[Sequence[flo
         return Chart(title, x_label, False, [], [], [])
     xs = [x for points in kept.values() for x, _ in points]
     ys = [y for points in kept.values() for _, y in points]
+    if at_least:
+        ys += at_least
     log_y = min(ys) > 0 and max(ys) / min(ys) > LOG_RATIO
     x_low, x_high = _widened(min(xs), max(xs))
     y_low, y_high = _widened(_scaled(min(ys), log_y), _scaled(max(ys), log_y), margin=0.04)

@@ -11,6 +11,7 @@ from robowm.report import charts, words
 from robowm.report.charts import Bar, Chart, interval_bar, line_chart
 from robowm.report.media import Medium, embed
 from robowm.report.read import Found, Run, read_run
+from robowm.report.template import environment
 
 POLICIES = ("pretrained", "scratch")
 BASELINES = ("expert", "random", "null")
@@ -75,31 +76,25 @@ def write_report(run: Path, out: Path | None = None) -> Path:
 
 def render(run: Run) -> str:
     """The page as one string of HTML; everything that comes from the run is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("robowm.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["duration"] = words.duration
     paired = run.results.get("paired_test") or {}
-    return environment.get_template("report.html.j2").render(
-        title=run.results.get("title") or f"Run {run.root.resolve().name}",
-        results={"task": "", "created": "", "stages": [], "commands": []} | run.results,
-        verdict=words.verdict(paired) if paired else "",
-        difference=words.difference(paired) if paired else "",
-        bars=_bars(run),
-        strips=[_strip(found) for found in run.evals],
-        rollouts=_rollouts(run),
-        ingest=_ingest(run.ingest),
-        galleries=[_gallery(found, run.root) for found in run.galleries],
-        charts=_charts(run),
-        box=charts,
-        lacks=run.lacks(),
-        facts=_facts(run.results),
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=run.results.get("title") or f"Run {run.root.resolve().name}",
+            results={"task": "", "created": "", "stages": [], "commands": []} | run.results,
+            verdict=words.verdict(paired) if paired else "",
+            difference=words.difference(paired) if paired else "",
+            bars=_bars(run),
+            strips=[_strip(found) for found in run.evals],
+            rollouts=_rollouts(run),
+            ingest=_ingest(run.ingest),
+            galleries=[_gallery(found, run.root) for found in run.galleries],
+            charts=_charts(run),
+            box=charts,
+            lacks=run.lacks(),
+            facts=_facts(run.results),
+        )
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from robowm.episodes import Episodes
+from robowm.episodes import held_out as held_out  # its home until reports needed it too
 from robowm.progress import progress
 
 
@@ -100,11 +101,3 @@ def _sized(frames: np.ndarray, size_px: int) -> np.ndarray:
         return frames
     size = (size_px, size_px)
     return np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames])
-
-
-def held_out(episodes: int, share: float, seed: int) -> np.ndarray:
-    """bool (episodes,): which ones validation keeps for itself; at least one of four or more."""
-    count = max(int(episodes > 3), round(share * episodes))
-    chosen = np.zeros(episodes, bool)
-    chosen[np.random.default_rng((seed, 0x0E1D)).permutation(episodes)[:count]] = True
-    return chosen
