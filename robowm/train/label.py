@@ -10,13 +10,22 @@ from robowm.artefact import open_stage, plain, write_json
 from robowm.batch import INVALID_CODE, LatentActions
 from robowm.episodes import Episodes, add_columns
 from robowm.errors import UserError
+from robowm.latent import vipra_model
 from robowm.latent.gallery import write_gallery
 from robowm.latent.labeller import KIND
 from robowm.latent.model import LatentActionConfig, LatentActionModel
 from robowm.latent.report import Reality, reality
 from robowm.latent.transitions import TransitionStore, measure
-from robowm.nn.directory import fingerprint, load_weights, read_config, resolve, save_model
+from robowm.nn.directory import (
+    fingerprint,
+    load_weights,
+    read_config,
+    read_kind,
+    resolve,
+    save_model,
+)
 from robowm.train.frames import held_out
+from robowm.train.label_vipra import Labelled, ViPRALabelConfig, label_windows, portable
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 
 SPEED_PX = (0.1, 1.0)  # a transition is drawn in proportion to its speed, between these
@@ -43,13 +52,17 @@ class LabelResult:
 
 
 def label(
-    dataset: Path, config: LabelConfig, model: str | None = None, camera: str | None = None
+    dataset: Path,
+    config: LabelConfig | ViPRALabelConfig,
+    model: str | None = None,
+    camera: str | None = None,
 ) -> LabelResult:
     """Label every transition of a dataset; nothing that was in it is overwritten.
 
     Args:
         dataset: LeRobotDataset v3 directory.
-        config: used to train the labeller; with `model`, only what is not of the model counts.
+        config: used to train the labeller, and which family it is of; with `model`, only what is
+            not of the model counts.
         model: directory or Hub id of a trained labeller; None trains one on this dataset.
         camera: image column; None takes the first.
 
@@ -62,7 +75,7 @@ def label(
     episodes = Episodes(dataset)
     key = episodes.camera(camera)
     source = fingerprint(resolve(model)) if model else None
-    settings = {"config": plain(config), "model": source, "camera": key}
+    settings = {"config": plain(portable(config)), "model": source, "camera": key}
     stage = open_stage(Path(dataset) / "labels", "latent_action_labels", settings)
     if stage.done:
         facts = stage.card
@@ -71,34 +84,62 @@ def label(
         )
     if not (episodes.lengths > 1).any():
         raise UserError(f"{dataset} has no episode of two frames or more: nothing to label.")
-    network = _build(config, model, episodes, key)
-    scratch = stage.work / "transitions"
-    store = measure(episodes, key, scratch, network.config.motion)
-    kept_back = held_out(len(episodes), config.held_out, config.train.seed)[store.episode]
-    if model is None:
-        _train(network, store, kept_back, config, stage.work)
-    network.eval()
-    save_model(stage.work / "model", network, KIND, network.config)
-    labels = encode_all(network, store)
-    judged = reality(network, store, np.flatnonzero(kept_back & store.valid), labels)
-    write_gallery(stage.work, network, store, labels, np.flatnonzero(kept_back))
+    kind = _family(config, model)
+    if kind == vipra_model.KIND:
+        made = label_windows(episodes, key, _as(ViPRALabelConfig, config), model, stage.work)
+    else:
+        made = _label_pairs(episodes, key, _as(LabelConfig, config), model, stage.work)
+    shape, labels, judged = made.shape, made.actions, made.reality
     provenance = {
-        "labeller": KIND,
+        "labeller": kind,
         "sha256": fingerprint(stage.work / "model"),
-        "codes": network.config.codes,
-        "tokens": network.config.tokens,
+        "codes": shape.codes,
+        "tokens": shape.tokens,
         "fps": episodes.fps,
-        "motion": plain(network.config.motion),
+        "motion": plain(shape.motion),
     }
-    _write(episodes, store, labels, network.config, provenance)
+    _write(episodes, made.rows, labels, shape.tokens, provenance)
     write_json(stage.work / "report.json", {"provenance": provenance, "reality": judged})
     drop_checkpoints(stage.work)
+    rows, valid = len(made.rows), int(labels.valid.sum())
+    stage.finish(transitions=rows, valid=valid, reality=plain(judged), provenance=provenance)
+    return LabelResult(stage.out, rows, valid, judged)
+
+
+def _family(config: LabelConfig | ViPRALabelConfig, model: str | None) -> str:
+    """The kind of the labeller: that of `model`, or the one that `config` trains."""
+    if model:
+        return read_kind(resolve(model)) or KIND
+    return vipra_model.KIND if isinstance(config, ViPRALabelConfig) else KIND
+
+
+def _as[C: (LabelConfig, ViPRALabelConfig)](
+    family: type[C], config: LabelConfig | ViPRALabelConfig
+) -> C:
+    """The configuration of a family; from the other one's, what both have."""
+    if isinstance(config, family):
+        return config
+    return family(train=config.train, held_out=config.held_out)
+
+
+def _label_pairs(
+    episodes: Episodes, camera: str, config: LabelConfig, model: str | None, work: Path
+) -> Labelled:
+    network = _build(config, model, episodes, camera)
+    scratch = work / "transitions"
+    store = measure(episodes, camera, scratch, network.config.motion)
+    kept_back = held_out(len(episodes), config.held_out, config.train.seed)[store.episode]
+    if model is None:
+        _train(network, store, kept_back, config, work)
+    network.eval()
+    save_model(work / "model", network, KIND, network.config)
+    labels = encode_all(network, store)
+    judged = reality(network, store, np.flatnonzero(kept_back & store.valid), labels)
+    write_gallery(work, network, store, labels, np.flatnonzero(kept_back))
     for path in [*scratch.iterdir()]:
         path.unlink()
     scratch.rmdir()
-    valid = int(labels.valid.sum())
-    stage.finish(transitions=len(store), valid=valid, reality=plain(judged), provenance=provenance)
-    return LabelResult(stage.out, len(store), valid, judged)
+    return Labelled(network.config, store.rows, labels, judged)
 
 
 def _build(
@@ -161,17 +202,17 @@ def encode_all(network: LatentActionModel, store: TransitionStore) -> LatentActi
 
 def _write(
     episodes: Episodes,
-    store: TransitionStore,
+    at: np.ndarray,
     labels: LatentActions,
-    shape: LatentActionConfig,
+    tokens: int,
     provenance: dict[str, object],
 ) -> None:
     rows = int(episodes.lengths.sum())
     vectors = np.zeros((rows, labels.vectors.shape[1]), np.float32)
-    codes = np.full((rows, shape.tokens), INVALID_CODE, np.int64)
+    codes = np.full((rows, tokens), INVALID_CODE, np.int64)
     valid = np.zeros(rows, bool)
-    vectors[store.rows], codes[store.rows] = labels.vectors, labels.codes
-    valid[store.rows] = labels.valid
+    vectors[at], codes[at] = labels.vectors, labels.codes
+    valid[at] = labels.valid
 
     def feature(dtype: str, width: int) -> dict[str, object]:
         return {"dtype": dtype, "shape": (width,), "names": None, "info": provenance}
@@ -185,7 +226,7 @@ def _write(
         },
         {
             "latent_action": feature("float32", vectors.shape[1]),
-            "latent_action_index": feature("int64", shape.tokens),
+            "latent_action_index": feature("int64", tokens),
             "latent_action_valid": feature("bool", 1),
         },
     )
