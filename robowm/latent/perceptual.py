@@ -93,9 +93,9 @@ class LpipsVgg(Features):
     """LPIPS with VGG-16 and the heads of version 0.1, as the package `lpips` computes it."""
 
     def __init__(self, weights: str) -> None:
-        from torchvision.models import vgg16
+        from torchvision.models.vgg import cfgs, make_layers
 
-        layers = vgg16(weights=None).features[:30]
+        layers = make_layers(cfgs["D"])[:30]  # VGG-16 without its 120 M weights of classifier
         for layer in layers:
             if isinstance(layer, nn.ReLU):
                 layer.inplace = False  # it would overwrite features that are still needed

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 ATTENTION_SCALE = 8.0  # queries and keys have length one, so 1/√d would leave all weights alike
 
@@ -34,10 +35,19 @@ class SpaceTime(nn.Module):
         depth: how many.
         causal: whether a frame sees only itself and those before it.
         film: whether each block is modulated by a condition a frame.
+        recompute: compute each block again in the backward pass instead of keeping what is in it.
     """
 
-    def __init__(self, shape: BlockShape, depth: int, causal: bool, film: bool = False) -> None:
+    def __init__(
+        self,
+        shape: BlockShape,
+        depth: int,
+        causal: bool,
+        film: bool = False,
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
+        self.recompute = recompute
         self.bias = DistanceBias(shape.width, shape.heads)
         self.blocks = nn.ModuleList(Block(shape, causal, film) for _ in range(depth))
         self.norm = nn.LayerNorm(shape.width, bias=False)
@@ -57,7 +67,10 @@ class SpaceTime(nn.Module):
         others = x.shape[2] - grid * grid
         bias = F.pad(bias, (0, others, 0, others))
         for block in self.blocks:
-            x = block(x, grid, bias, cond, keep)
+            if self.recompute and self.training:
+                x = checkpoint(block, x, grid, bias, cond, keep, use_reentrant=False)
+            else:
+                x = block(x, grid, bias, cond, keep)
         return self.norm(x)
 
 

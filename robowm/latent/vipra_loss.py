@@ -84,13 +84,15 @@ class Raft(nn.Module):
                 f"flow consistency needs frames of {RAFT_LEAST_PX} pixels or more, divisible by 8; "
                 f"they have {size_px}. Set --model.loss.flow-weight 0 to do without."
             )
-        self.updates = updates
-        self.network = raft_large(weights=None)
+        state = None
         if weights == TORCHVISION:
             state = download(Raft_Large_Weights.C_T_SKHT_V2, FLAG)
-            self.network.load_state_dict(state)
         elif weights != RANDOM:
-            load_into(self.network, read_weights(weights, FLAG), weights, FLAG)
+            state = read_weights(weights, FLAG)
+        self.updates = updates
+        self.network = raft_large(weights=None)
+        if state is not None:
+            load_into(self.network, state, weights, FLAG)
         self.eval().requires_grad_(False)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:

@@ -74,6 +74,8 @@ class ViPRALatentConfig:
     """quantise the difference of neighbouring frames' features, not the later one's"""
     dead_share: float = 0.015
     """a code used less than this is dead, and moved beside a used one"""
+    recompute_blocks: bool = False
+    """compute space-time blocks again in the backward pass: less memory, a third more time"""
     loss: ViPRALossConfig = field(default_factory=ViPRALossConfig)
     motion: MotionConfig = field(default_factory=lambda: MotionConfig(compensate_camera=False))
 
@@ -115,7 +117,8 @@ class ViPRALatentModel(nn.Module):
             c.width, c.heads, c.head_dim, c.ff_mult, c.ff_dropout, c.attention_dropout
         )
         self.backbone = Backbone(c.backbone, c.width, c.patch_px)
-        self.encoder = SpaceTime(shape, c.enc_depth, causal=False)
+        again = c.recompute_blocks
+        self.encoder = SpaceTime(shape, c.enc_depth, causal=False, recompute=again)
         self.to_code_dim = nn.Linear(c.width, c.code_dim)
         self.reduce = nn.ModuleList(
             nn.Conv3d(c.code_dim, c.code_dim, 3, (1, 2, 2), 1) for _ in range(halvings)
@@ -127,7 +130,7 @@ class ViPRALatentModel(nn.Module):
         )
         self.patchify = nn.Conv2d(3, c.width, c.patch_px, c.patch_px)
         self.patch_norm = nn.LayerNorm(c.width)
-        self.decoder = SpaceTime(shape, c.dec_depth, causal=True, film=True)
+        self.decoder = SpaceTime(shape, c.dec_depth, causal=True, film=True, recompute=again)
         self.to_pixels = nn.Sequential(
             nn.Conv2d(c.width, 3 * c.patch_px**2, 1), nn.PixelShuffle(c.patch_px)
         )
