@@ -1,5 +1,6 @@
 """A labeller that reads windows of frames (ViPRA's), with the face of one that reads pairs."""
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +22,8 @@ class WindowLabeller(Labeller):
     """ViPRA's latent action model as a tool.
 
     The latent action of a transition depends on the window that it is seen in. A clip is cut into
-    windows that meet at one frame, the last one moved back to fit; a clip shorter than a window is
+    windows that meet at one frame, the last one moved back to fit (where it overlaps the one
+    before, it is the one that counts); a clip shorter than a window is
     padded with its last frame, which is masked, as in training.
     """
 
@@ -128,7 +130,7 @@ def window_starts(frames: int, window: int) -> Iterator[int]:
 
 def masked(vectors: np.ndarray, codes: np.ndarray, valid: np.ndarray) -> LatentActions:
     """Latent actions with what is not valid made so: (N, K, dim), (N, K), bool (N,)."""
-    flat = vectors.reshape(len(vectors), -1) * valid[:, None]
+    flat = vectors.reshape(len(vectors), math.prod(vectors.shape[1:])) * valid[:, None]
     codes = np.where(valid[:, None], codes, INVALID_CODE)
     return LatentActions(codes=codes, vectors=flat.astype(np.float32), valid=valid)
 

@@ -1,5 +1,6 @@
 """The part of `label` that is ViPRA's own: trains on windows, labels with windows."""
 
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -89,20 +90,27 @@ def label_windows(
     labeller = WindowLabeller(network.eval())  # type: ignore[arg-type]
     save_model(work / "model", network, KIND, network.config)
     actions = label_all(labeller, store)
-    chosen = np.flatnonzero(actions.valid & kept_back[frames.episode[store.rows]])
-    chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:MOST])
-    rows, latent = (
-        store.rows[chosen],
-        actions.vectors[chosen].reshape(len(chosen), shape.tokens, -1),
-    )
-    first, second = frames.pixels[rows], frames.pixels[rows + 1]
-    judged = judge(labeller, first, second, latent, actions)
+    kept = np.flatnonzero(actions.valid & kept_back[frames.episode[store.rows]])
+    judged = report(labeller, store, actions, kept, work)
+    shutil.rmtree(scratch)
+    return Labelled(network.config, store.rows, actions, judged)
+
+
+def report(
+    labeller: WindowLabeller,
+    store: WindowStore,
+    actions: LatentActions,
+    kept: np.ndarray,
+    work: Path,
+) -> Reality:
+    """Judge and draw at most MOST of the held-out transitions `kept`, drawn with a fixed seed."""
+    chosen = np.sort(np.random.default_rng(0).permutation(kept)[:MOST])
+    c, rows = labeller.config, store.rows[chosen]
+    latent = actions.vectors[chosen].reshape(len(chosen), c.tokens, c.code_dim)
+    first, second = store.frames.pixels[rows], store.frames.pixels[rows + 1]
     few = slice(0, STRIP)
     draw_strip(work, labeller, first[few], second[few], latent[few], actions.codes[chosen[few]])
-    for path in scratch.iterdir():
-        path.unlink()
-    scratch.rmdir()
-    return Labelled(network.config, store.rows, actions, judged)
+    return judge(labeller, first, second, latent, actions)
 
 
 def build(config: ViPRALabelConfig) -> ViPRALatentModel:
