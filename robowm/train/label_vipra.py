@@ -15,7 +15,7 @@ from robowm.latent.alarm import CollapseWatch
 from robowm.latent.backbone import load_backbone
 from robowm.latent.model import LatentActionConfig
 from robowm.latent.report import Reality
-from robowm.latent.vipra_loss import load_judges
+from robowm.latent.vipra_loss import Judges, load_judges
 from robowm.latent.vipra_model import KIND, ViPRALatentConfig, ViPRALatentModel, replacement_due
 from robowm.latent.window_labeller import WindowLabeller, masked
 from robowm.latent.window_report import MOST, STRIP, draw_strip, judge
@@ -79,14 +79,15 @@ def label_windows(
     shape = labeller.config if labeller else config.model
     check_fit(episodes, camera, shape)
     network = labeller.network if labeller else build(config)
+    judges = None if labeller else load_judges(shape.loss, shape.size_px)
     scratch = work / "windows"
     frames = load_frames([episodes], shape.size_px, [], scratch, camera)
     store = WindowStore(
         frames, find_flow(frames, shape.motion, scratch / "found.npy"), shape.window
     )
     kept_back = held_out(len(episodes), config.held_out, config.train.seed)
-    if labeller is None:
-        train_windows(network, store, kept_back, config, work)
+    if judges is not None:
+        train_windows(network, judges, store, kept_back, config, work)
     labeller = WindowLabeller(network.eval())  # type: ignore[arg-type]
     save_model(work / "model", network, KIND, network.config)
     actions = label_all(labeller, store)
@@ -160,6 +161,7 @@ def check_fit(episodes: Episodes, camera: str, shape: ViPRALatentConfig) -> None
 
 def train_windows(
     network: ViPRALatentModel,
+    judges: Judges,
     store: WindowStore,
     kept_back: np.ndarray,
     config: ViPRALabelConfig,
@@ -168,13 +170,12 @@ def train_windows(
     """Train in place on windows of the episodes that are not kept back.
 
     Raises:
-        UserError: nothing to train on, or weights of the loss that cannot be had.
+        UserError: nothing to train on.
     """
     episodes = np.flatnonzero(~kept_back)
     if not store.found[~kept_back[store.frames.episode]].any():
         raise UserError("optical flow failed on every transition: nothing to train on.")
     shape, steps = config.model, config.train.steps
-    judges = load_judges(shape.loss, shape.size_px)
     watch = CollapseWatch(shape.codes, every=max(steps // 50, 10), from_step=steps // 10)
 
     def loss_of(
