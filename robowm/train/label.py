@@ -84,20 +84,19 @@ def label(
         )
     if not (episodes.lengths > 1).any():
         raise UserError(f"{dataset} has no episode of two frames or more: nothing to label.")
-    kind = _family(config, model)
-    if kind == vipra_model.KIND:
+    if _family(config, model) == vipra_model.KIND:
         made = label_windows(episodes, key, _as(ViPRALabelConfig, config), model, stage.work)
     else:
         made = _label_pairs(episodes, key, _as(LabelConfig, config), model, stage.work)
     shape, labels, judged = made.shape, made.actions, made.reality
     provenance = {
-        "labeller": kind,
+        "labeller": KIND,
         "sha256": fingerprint(stage.work / "model"),
         "codes": shape.codes,
         "tokens": shape.tokens,
         "fps": episodes.fps,
         "motion": plain(shape.motion),
-    }
+    } | made.facts
     _write(episodes, made.rows, labels, shape.tokens, provenance)
     write_json(stage.work / "report.json", {"provenance": provenance, "reality": judged})
     drop_checkpoints(stage.work)

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,12 +49,14 @@ class Labelled:
         rows: int64 (N,), the dataset row of each transition.
         actions: N latent actions.
         reality: what held-out transitions say of them.
+        facts: what their provenance says beside what all families' says.
     """
 
     shape: ViPRALatentConfig | LatentActionConfig
     rows: np.ndarray
     actions: LatentActions
     reality: Reality
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def label_windows(
@@ -94,7 +97,9 @@ def label_windows(
     kept = np.flatnonzero(actions.valid & kept_back[frames.episode[store.rows]])
     judged = report(labeller, store, actions, kept, work)
     shutil.rmtree(scratch)
-    return Labelled(network.config, store.rows, actions, judged)
+    # frames that the label of row t may look at, from t on: it stands anywhere in a window
+    facts = {"window": [2 - shape.window, shape.window - 1], "stride_s": shape.stride_s}
+    return Labelled(network.config, store.rows, actions, judged, {"labeller": KIND} | facts)
 
 
 def report(

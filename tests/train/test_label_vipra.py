@@ -82,6 +82,7 @@ def test_columns_hold_what_the_labeller_says(video: Path, labeller: Labeller) ->
     info = episodes.features["latent_action"]["info"]
     assert info["labeller"] == "robowm_vipra_latent_action_model"
     assert (info["tokens"], info["codes"]) == (4, 8) and info["sha256"]
+    assert info["window"] == [-2, 3] and info["stride_s"] == 0.2
 
 
 def test_windows_are_those_of_training_also_for_short_clips(
