@@ -10,6 +10,7 @@ from dataclasses import replace
 from robowm.latent.model import LatentActionConfig
 from robowm.train.finetune import FinetuneConfig, PolicyConfig
 from robowm.train.label import LabelConfig
+from robowm.train.label_vipra import ViPRALabelConfig
 from robowm.train.loop import TrainConfig
 from robowm.train.pretrain import PretrainConfig
 from robowm.train.recipe import Recipe
@@ -85,7 +86,12 @@ def base() -> Recipe:
 
 
 def vipra() -> Recipe:
-    """224 px, 16 tokens of 8 codes, H = 14, causal actions, no proprioception. Not run yet."""
+    """224 px, 16 tokens of 8 codes, H = 14, causal actions, no proprioception.
+
+    The labeller has the published numbers (sroutray/vipra, d5d8c0d) and needs `robowm[vipra]` and
+    `robowm[perceptual]`. Of it one training step was taken at full size
+    (benchmarks/vipra_step.py), no more; nothing of the rest.
+    """
     recipe = base()
     backbone = BackboneConfig(size_px=224, grid=14, width=1024, depth=24, heads=16)
     policy = PolicyConfig(
@@ -93,8 +99,17 @@ def vipra() -> Recipe:
     )
     return replace(
         recipe,
-        label=replace(
-            recipe.label, model=LatentActionConfig(size_px=224, grid=14, width=768, tokens=16)
+        label=ViPRALabelConfig(
+            train=TrainConfig(
+                steps=300_000,
+                batch_size=144,
+                learning_rate=1e-4,
+                warmup_steps=0,
+                final_rate=1.0,
+                weight_decay=0.0,
+                grad_clip=6.0,
+                precision="bf16",
+            )
         ),
         pretrain=replace(recipe.pretrain, model=ViPRAConfig(backbone=backbone, horizon=14)),
         finetune=replace(recipe.finetune, policy=policy),

@@ -12,6 +12,7 @@ import tyro
 
 from robowm.cli.recipe import DEFAULT, find_recipe
 from robowm.train.label import LabelConfig
+from robowm.train.label_vipra import ViPRALabelConfig
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class Args:
 
     dataset: tyro.conf.Positional[Path]
     """LeRobotDataset v3 directory; the columns are added to it"""
-    config: Annotated[LabelConfig, tyro.conf.arg(name="")]
+    config: Annotated[
+        LabelConfig | ViPRALabelConfig, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands
+    ]
     labeller: str | None = None
     """trained labeller (labels/model of another dataset, or a Hub id); none trains one here"""
     camera: str | None = None

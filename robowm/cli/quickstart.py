@@ -21,7 +21,7 @@ from robowm.train.recipe import Recipe
 class Args:
     """Flags of `robowm quickstart`."""
 
-    recipe_config: Annotated[Recipe, tyro.conf.arg(name="")]
+    recipe_config: Annotated[Recipe, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands]
     config: Annotated[QuickstartConfig, tyro.conf.arg(name="")] = field(
         default_factory=QuickstartConfig
     )

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 
 from robowm.batch import INVALID_CODE, LatentActions
+from robowm.latent import vipra_model
 from robowm.latent.model import LatentActionConfig, LatentActionModel, Transitions
 from robowm.motion.camera import Motion, motion_between
-from robowm.nn.directory import load_weights, read_config, resolve
+from robowm.nn.directory import load_weights, read_config, read_kind, resolve
 
 KIND = "robowm_latent_action_model"
 BATCH = 256
@@ -38,13 +38,17 @@ class Labeller:
     network: LatentActionModel
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> Self:
-        """From a model directory or a Hub id.
+    def load(cls, name_or_path: str | Path) -> "Labeller":
+        """From a model directory or a Hub id; of the family that made it.
 
         Raises:
             UserError: there is none, or it is no labeller.
         """
         directory = resolve(name_or_path)
+        if read_kind(directory) == vipra_model.KIND:
+            from robowm.latent.window_labeller import WindowLabeller
+
+            return WindowLabeller.read(directory)
         network = LatentActionModel(read_config(directory, KIND, LatentActionConfig))
         load_weights(directory, network)
         return cls(network.eval())

@@ -41,6 +41,16 @@ def read_config[T](directory: Path, kind: str, config_class: type[T]) -> T:
     return _build(config_class, values, path)
 
 
+def read_kind(directory: Path) -> str | None:
+    """What kind of model a directory holds; None where it holds none."""
+    try:
+        values = json.loads((directory / CONFIG).read_text())
+    except (OSError, ValueError):
+        return None
+    kind = values.get("kind") if isinstance(values, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def _build[T](config_class: type[T], values: dict[str, Any], path: Path) -> T:
     """A dataclass from its JSON, those inside it too."""
     hints = get_type_hints(config_class)

@@ -188,7 +188,8 @@ class Camera:
         self._model.cam_quat[self._id] = quat
         self._model.cam_fovy[self._id] = fovy
         self._stand = (np.array(pos), np.array(quat))
-        self._sway, self._sway_speed = np.zeros(6), np.zeros(6)
+        self._sway: np.ndarray = np.zeros(6)
+        self._sway_speed: np.ndarray = np.zeros(6)
 
     def shake(self, rng: np.random.Generator, amount: float) -> None:
         """Move the camera on by 0.1 s, as a hand that holds it does: about where `jitter` left it.

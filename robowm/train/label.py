@@ -11,19 +11,23 @@ from robowm.artefact import plain, write_json
 from robowm.batch import INVALID_CODE, LatentActions
 from robowm.episodes import DEFAULT_LABELS, Episodes
 from robowm.errors import UserError
+from robowm.latent import vipra_model
 from robowm.latent.gallery import write_gallery
 from robowm.latent.labeller import KIND
 from robowm.latent.model import LatentActionConfig, LatentActionModel
 from robowm.latent.report import Reality, reality
 from robowm.latent.transitions import TransitionStore, measure
-from robowm.nn.directory import fingerprint, load_weights, read_config, resolve, save_model
-from robowm.train.frames import held_out
-from robowm.train.labels_on_disk import (
-    commit_labels,
-    open_labels,
-    provenance_of,
-    stage_labels,
+from robowm.nn.directory import (
+    fingerprint,
+    load_weights,
+    read_config,
+    read_kind,
+    resolve,
+    save_model,
 )
+from robowm.train.frames import held_out
+from robowm.train.label_vipra import Labelled, ViPRALabelConfig, label_windows, portable
+from robowm.train.labels_on_disk import commit_labels, open_labels, provenance_of, stage_labels
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 
 SPEED_PX = (0.1, 1.0)  # a transition is drawn in proportion to its speed, between these
@@ -51,7 +55,7 @@ class LabelResult:
 
 def label(
     dataset: Path,
-    config: LabelConfig,
+    config: LabelConfig | ViPRALabelConfig,
     model: str | None = None,
     camera: str | None = None,
     labels: str = DEFAULT_LABELS,
@@ -61,7 +65,8 @@ def label(
 
     Args:
         dataset: LeRobotDataset v3 directory.
-        config: used to train the labeller; with `model`, only what is not of the model counts.
+        config: used to train the labeller, and which family it is of; with `model`, only what is
+            not of the model counts.
         model: directory or Hub id of a trained labeller; None trains one on this dataset.
         camera: image column; None takes the first.
         labels: name of the label set, for several side by side; see `label_columns`.
@@ -78,7 +83,7 @@ def label(
     key = episodes.camera(camera)
     source = fingerprint(resolve(model)) if model else None
     settings = {
-        "config": plain(config),
+        "config": plain(portable(config)),
         "model": source,
         "camera": key,
         "frames": int(episodes.lengths.sum()),
@@ -91,27 +96,60 @@ def label(
         )
     if not (episodes.lengths > 1).any():
         raise UserError(f"{dataset} has no episode of two frames or more: nothing to label.")
-    network = _build(config, model, episodes, key)
-    scratch = stage.work / "transitions"
-    store = measure(episodes, key, scratch, network.config.motion)
+    if _family(config, model) == vipra_model.KIND:
+        made = label_windows(episodes, key, _as(ViPRALabelConfig, config), model, stage.work)
+    else:
+        made = _label_pairs(episodes, key, _as(LabelConfig, config), model, stage.work)
+    sha256 = fingerprint(stage.work / "model")
+    provenance = provenance_of(made.shape, sha256, episodes.fps, key) | made.facts
+    moves = stage_labels(episodes, labels, made.rows, made.actions, provenance)
+    write_json(stage.work / "report.json", {"provenance": provenance, "reality": made.reality})
+    drop_checkpoints(stage.work)
+    rows, valid = len(made.rows), int(made.actions.valid.sum())
+    kept_back = held_out(len(episodes), config.held_out, config.train.seed)
+    stage.seal(
+        transitions=rows,
+        valid=valid,
+        reality=plain(made.reality),
+        provenance=provenance,
+        held_out=None if model else np.flatnonzero(kept_back).tolist(),
+    )
+    commit_labels(Path(dataset), moves, stage)
+    return LabelResult(stage.out, rows, valid, made.reality)
+
+
+def _family(config: LabelConfig | ViPRALabelConfig, model: str | None) -> str:
+    """The kind of the labeller: that of `model`, or the one that `config` trains."""
+    if model:
+        return read_kind(resolve(model)) or KIND
+    return vipra_model.KIND if isinstance(config, ViPRALabelConfig) else KIND
+
+
+def _as[C: (LabelConfig, ViPRALabelConfig)](
+    family: type[C], config: LabelConfig | ViPRALabelConfig
+) -> C:
+    """The configuration of a family; from the other one's, what both have."""
+    if isinstance(config, family):
+        return config
+    return family(train=config.train, held_out=config.held_out)
+
+
+def _label_pairs(
+    episodes: Episodes, camera: str, config: LabelConfig, model: str | None, work: Path
+) -> Labelled:
+    network = _build(config, model, episodes, camera)
+    scratch = work / "transitions"
+    store = measure(episodes, camera, scratch, network.config.motion)
     kept_back = held_out(len(episodes), config.held_out, config.train.seed)[store.episode]
     if model is None:
-        _train(network, store, kept_back, config, stage.work)
+        _train(network, store, kept_back, config, work)
     network.eval()
-    save_model(stage.work / "model", network, KIND, network.config)
+    save_model(work / "model", network, KIND, network.config)
     actions = encode_all(network, store)
     judged = reality(network, store, np.flatnonzero(kept_back & store.valid), actions)
-    write_gallery(stage.work, network, store, actions, np.flatnonzero(kept_back))
-    sha256 = fingerprint(stage.work / "model")
-    provenance = provenance_of(network.config, sha256, episodes.fps, key)
-    moves = stage_labels(episodes, labels, store.rows, actions, provenance)
-    write_json(stage.work / "report.json", {"provenance": provenance, "reality": judged})
-    drop_checkpoints(stage.work)
+    write_gallery(work, network, store, actions, np.flatnonzero(kept_back))
     shutil.rmtree(scratch)
-    valid = int(actions.valid.sum())
-    stage.seal(transitions=len(store), valid=valid, reality=plain(judged), provenance=provenance)
-    commit_labels(Path(dataset), moves, stage)
-    return LabelResult(stage.out, len(store), valid, judged)
+    return Labelled(network.config, store.rows, actions, judged)
 
 
 def _build(
@@ -124,7 +162,7 @@ def _build(
         raise UserError(
             f"{episodes.root} has frames of {width}x{height} pixels; the labeller expects "
             f"{shape.size_px}x{shape.size_px}. Ingest with --size-px {shape.size_px}, or set "
-            "--config.model.size-px."
+            "--model.size-px."
         )
     torch.manual_seed(config.train.seed)
     network = LatentActionModel(shape)

@@ -18,6 +18,7 @@ from robowm.episodes import DEFAULT_LABELS, Episodes, label_columns, label_sets
 from robowm.errors import UserError, nearest
 from robowm.latent.labeller import KIND
 from robowm.latent.model import LatentActionConfig
+from robowm.latent.vipra_model import ViPRALatentConfig
 from robowm.swap import STAGING, Move, commit
 
 STAGE = "latent_action_labels"
@@ -46,7 +47,9 @@ def open_labels(dataset: Path, labels: str, settings: Any, replace: bool) -> Sta
     return open_stage(out, STAGE, settings, replace)
 
 
-def provenance_of(config: LatentActionConfig, sha256: str, fps: int, camera: str) -> dict[str, Any]:
+def provenance_of(
+    config: LatentActionConfig | ViPRALatentConfig, sha256: str, fps: int, camera: str
+) -> dict[str, Any]:
     """What made a label set: the same for the same labels, and without a date."""
     return {
         "labeller": KIND,

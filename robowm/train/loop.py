@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from robowm.artefact import write_json
+from robowm.errors import UserError
 from robowm.progress import progress
+from robowm.train.last_batch import LastBatch
 
 LossOf = Callable[[nn.Module, np.random.Generator, float], tuple[Tensor, dict[str, float]]]
 """(model, the step's generator, share of training done) to the loss and figures to plot."""
 
 LOG_EVERY = 10
+BAD_BATCH = "bad_batch"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class TrainConfig:
     learning_rate: float = 1e-3
     """peak of the cosine schedule"""
     warmup_steps: int = 50
-    """steps of linear warm-up; the rest falls to 2 % of the peak along a cosine"""
+    """steps of linear warm-up; the rest falls along a cosine"""
+    final_rate: float = 0.02
+    """where the cosine ends, as a share of the peak; 1 keeps the rate constant"""
     weight_decay: float = 0.01
     """AdamW's decoupled weight decay"""
     grad_clip: float = 1.0
@@ -58,6 +63,7 @@ def train(
     work: Path,
     title: str,
     after_step: Callable[[int], None] | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Train in place; goes on from the newest checkpoint under `work` if there is one.
 
@@ -68,15 +74,20 @@ def train(
         work: the stage's directory; checkpoints and `curves.json` are written there.
         title: for the progress bar and the plot.
         after_step: called with the number of steps done.
+        rates: first words of parameter names to their share of the learning rate; others have 1.
 
     Returns:
         the curves: {"title", "x", "series": {name: [[step, value], ...]}}.
+
+    Raises:
+        UserError: the loss or its gradient is not finite. The step is not taken; the batch is
+            kept in `work`.
     """
     from accelerate import Accelerator  # a second to import: not for --help
 
     accelerator = Accelerator(mixed_precision="bf16" if use_bf16(config.precision) else "no")
     optimizer = torch.optim.AdamW(
-        model.parameters(),
+        _groups(model, rates or {}),
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         betas=(0.9, 0.99),
@@ -84,17 +95,19 @@ def train(
     begun, series = load_checkpoint(work, model, optimizer)
     ready, optimizer = accelerator.prepare(model, optimizer)
     ready.train()
+    last = LastBatch(ready)
     saved_at = time.monotonic()
     with progress(title, config.steps, begun) as advance:
         for step in range(begun, config.steps):
             torch.manual_seed(_mix(config.seed, step))
             rng = np.random.default_rng((config.seed, step))
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * schedule(step, config)
+                group["lr"] = config.learning_rate * schedule(step, config) * group["share"]
             with accelerator.autocast():
                 loss, parts = loss_of(ready, rng, step / config.steps)
             accelerator.backward(loss)
-            accelerator.clip_grad_norm_(ready.parameters(), config.grad_clip)
+            norm = accelerator.clip_grad_norm_(ready.parameters(), config.grad_clip)
+            _check_finite(loss, norm, last, work, step + 1)
             optimizer.step()
             optimizer.zero_grad()
             done = step + 1
@@ -107,18 +120,45 @@ def train(
             if time.monotonic() - saved_at > config.checkpoint_every_s or done == config.steps:
                 save_checkpoint(work, done, model, optimizer, series)
                 saved_at = time.monotonic()
+    last.release()
     model.eval()
     curves = {"title": title, "x": "step", "series": series}
     write_json(work / "curves.json", curves)
     return curves
 
 
+def _groups(model: nn.Module, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Parameters by their share of the learning rate."""
+    by_share: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        share = next((rate for begins, rate in rates.items() if name.startswith(begins)), 1.0)
+        by_share.setdefault(share, []).append(parameter)
+    return [{"params": parameters, "share": share} for share, parameters in by_share.items()]
+
+
+def _check_finite(
+    loss: Tensor, norm: Tensor | None, last: LastBatch, work: Path, step: int
+) -> None:
+    """Stop before a step that would spoil the weights, and keep the batch that asked for it."""
+    if torch.isfinite(loss) and (norm is None or torch.isfinite(norm)):
+        return
+    path = work / f"{BAD_BATCH}-{step:08d}.safetensors"
+    last.save(path)
+    what = f"the loss is {loss.item()}" if not torch.isfinite(loss) else f"the gradient is {norm}"
+    raise UserError(
+        f"training stopped at step {step}: {what}. The batch is in {path}; weights are unspoilt "
+        "up to the newest checkpoint beside it. Look at the batch, or try a lower "
+        "--train.learning-rate or --train.precision float32."
+    )
+
+
 def schedule(step: int, config: TrainConfig) -> float:
-    """Learning rate at `step` as a share of the peak: linear up, cosine down to 0.02."""
+    """Learning rate at `step` as a share of the peak: linear up, cosine down to `final_rate`."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     span = max(config.steps - config.warmup_steps, 1)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - config.warmup_steps) / span))
+    low = config.final_rate
+    return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * (step - config.warmup_steps) / span))
 
 
 def use_bf16(precision: str) -> bool:
@@ -178,6 +218,8 @@ def drop_checkpoints(work: Path) -> None:
     """Remove what only a resumed run needs."""
     for path in [*work.glob("checkpoint-*"), work / ".checkpoint.tmp"]:
         shutil.rmtree(path, ignore_errors=True)
+    for path in work.glob(f"{BAD_BATCH}-*"):
+        path.unlink()
 
 
 def _mix(seed: int, step: int) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from robowm.train.finetune import FinetuneConfig
 from robowm.train.label import LabelConfig
+from robowm.train.label_vipra import ViPRALabelConfig
 from robowm.train.pretrain import PretrainConfig
 
 
@@ -11,7 +12,7 @@ from robowm.train.pretrain import PretrainConfig
 class Recipe:
     """Configurations of `label`, `pretrain` and `finetune` that fit together."""
 
-    label: LabelConfig = field(default_factory=LabelConfig)
+    label: LabelConfig | ViPRALabelConfig = field(default_factory=LabelConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     size_px: int = 64
