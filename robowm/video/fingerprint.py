@@ -115,7 +115,7 @@ class Copies:
         """Remember a kept shot."""
         if self._n == len(self._codes):
             self._codes = np.concatenate([self._codes, np.zeros_like(self._codes)])
-            self._where: np.ndarray = np.concatenate([self._where, np.zeros_like(self._where)])
+            self._where = np.concatenate([self._where, np.zeros_like(self._where)])
         self._codes[self._n] = _array(code)
         self._where[self._n] = (clip, start_s)
         self._n += 1
