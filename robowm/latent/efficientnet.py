@@ -60,8 +60,7 @@ class InvertedResidual(nn.Module):
 
 
 def _conv(here: int, out: int, kernel: int, stride: int, groups: int = 1) -> nn.Conv2d:
-    # padded alike on both sides: on real frames the packaged weights are surer of what they see
-    # than with TensorFlow's padding (mean entropy 4.06 against 4.26 nat, 17 corpus clips)
+    # padded alike on both sides: the package does not say, and its weights seem surer that way
     return nn.Conv2d(here, out, kernel, stride, kernel // 2, groups=groups, bias=False)
 
 
