@@ -1,12 +1,11 @@
-"""Copies of clips: which changed copies are recognised, and which different clips are called one.
+"""Changed copies of clips: which of them are recognised as copies.
 
-    python benchmarks/ingest_copies.py CORPUS --ingested DIR --json FILE
+    python benchmarks/ingest_copies.py CORPUS --json benchmarks/results/ingest_copies.json
 
-DIR is what `ingest_corpus.py --out DIR` left. `--clips` clips of a usable kind are drawn from each
-of `clips/` (the threshold was chosen there) and `pool_droid/` (held out), and changed in every way
-of VARIANTS into temporary files. Found: the copy's fingerprint is within `max_copy_distance` of the
-original's. False alarms are counted over all pairs of shots that DIR kept, or dropped as copies;
-those pairs are named, to be looked at. For `pool_droid/`, ingest_pool.py does the same.
+`--clips` clips of a usable kind are drawn from each of `clips/` (the threshold was chosen there)
+and `pool_droid/` (held out), and changed in every way of VARIANTS into temporary files. Found: the
+copy's fingerprint is within `max_copy_distance` of the original's. Which different clips are called
+copies is counted over all pairs by ingest_corpus.py and ingest_pool.py.
 """
 
 import tempfile
@@ -19,7 +18,6 @@ from typing import Annotated, Any
 import av
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 import tyro
 from _ingest import USABLE, record, table
 
@@ -28,7 +26,7 @@ from robowm.video.config import IngestConfig
 from robowm.video.fingerprint import distances
 from robowm.video.shots import survey
 
-COMMAND = "python benchmarks/ingest_copies.py CORPUS --ingested DIR --json FILE"
+COMMAND = "python benchmarks/ingest_copies.py CORPUS --json FILE"
 Frames = list[tuple[float, np.ndarray]]
 
 
@@ -38,8 +36,6 @@ class Args:
 
     corpus: Annotated[Path, tyro.conf.Positional]
     """folder with clips/, pool_droid/ and INDEX.tsv"""
-    ingested: Path
-    """dataset that ingest_corpus.py made"""
     json: Path
     """file to write"""
     clips: int = 15
@@ -105,7 +101,6 @@ def main(args: Args) -> None:
         drawn = rng.choice(paths, args.clips, replace=False)
         copies = [found for path in drawn for found in copied(args.corpus / path, path)]
         parts[part] = recalls(copies, config.max_copy_distance)
-    parts["clips_pairs"] = pairs(args.ingested, config.max_copy_distance)
     write_json(args.json, record(COMMAND, args) | parts)
     print(args.json.read_text())
 
@@ -168,26 +163,6 @@ def recalls(copies: list[tuple[str, str, float]], limit: float) -> dict[str, Any
             "missed": {name: round(apart, 3) for name, apart in mine if apart > limit},
         }
     return out
-
-
-def pairs(ingested: Path, limit: float) -> dict[str, Any]:
-    """Pairs of shots within the limit, and the closest ones beyond it."""
-    rows = pq.read_table(ingested / "manifest.parquet").to_pylist()
-    rows = [row for row in rows if row["reason"] in ("ok", "duplicate")]
-    codes = [bytes.fromhex(row["copy_code"]) for row in rows]
-    names = [f"{row['source']} {row['start_s']:.1f} s" for row in rows]
-    close = []
-    for n, code in enumerate(codes[:-1]):
-        apart = distances(code, codes[n + 1 :])
-        at = np.flatnonzero(apart < limit + 0.3)
-        close += [(float(apart[k]), names[n], names[n + 1 + int(k)]) for k in at]
-    close.sort()
-    return {
-        "shots": len(names),
-        "pairs": len(names) * (len(names) - 1) // 2,
-        "called_copies": [[round(d, 3), a, b] for d, a, b in close if d <= limit],
-        "nearest_of_the_rest": [[round(d, 3), a, b] for d, a, b in close if d > limit][:5],
-    }
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 Clips of one robot at one table share nearly every pixel, so a hash of the picture calls them all
 copies. Here the mean picture's hash only says "the same scene"; what decides is the hash of what
-differs from the mean at 16 moments: where the arm is, when. It survives another codec, size
-and frame rate, and a start or end that is slightly off. A clip that is only a part of another one
-is not recognised.
+differs from the mean at 16 moments: where the arm is, when. It survives another codec, size, shape
+or frame rate, and bars; a copy that is played faster is found more often than not, and one whose
+start and end were cut by some tenths of a second mostly is not (`benchmarks/ingest_copies.py`). A
+clip that is only a part of another one is not recognised.
 """
 
 from collections.abc import Sequence
