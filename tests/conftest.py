@@ -47,6 +47,12 @@ def moving_square(size_px: int, steps: np.ndarray, seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def draw_square() -> Callable[..., np.ndarray]:
+    """`moving_square`."""
+    return moving_square
+
+
+@pytest.fixture(scope="session")
 def make_dataset() -> Callable[..., Path]:
     """Writes a small dataset of moving squares; with `actions`, each action is the coming step."""
 
