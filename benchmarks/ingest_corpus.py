@@ -47,7 +47,7 @@ def main(args: Args) -> None:
     begun = time.monotonic()
     done = ingest([args.corpus / "clips"], args.out, IngestConfig(), workers=args.workers)
     wall_s = time.monotonic() - begun
-    rows = pq.readtable(done.manifest).to_pylist()
+    rows = pq.read_table(done.manifest).to_pylist()
     kinds = {row["path"]: row["kind"] for row in table(args.corpus / "INDEX.tsv")}
     kinds = {path: kind for path, kind in kinds.items() if path.startswith("clips/")}
     missing = sorted(kinds.keys() - {row["source"] for row in rows})
