@@ -91,7 +91,7 @@ def _processor() -> Iterator[Finding]:
     flags = set(Path("/proc/cpuinfo").read_text().split())
     units = next((u for u in ("amx_bf16", "avx512_bf16") if u in flags), "none")
     faster = _matmul_rate(torch.bfloat16) / _matmul_rate(torch.float32)
-    found = f"matrix units: {units}; products {faster:.1f} times as fast as in float32"
+    found = f"matrix units: {units}; products {faster:.2f} times as fast as in float32"
     slow = units == "none" or faster < 1
     mend = "train with float32: autocast to bf16 gains nothing here" if slow else ""
     yield Finding("bf16", "warn" if slow else "ok", found, mend, required=False)

@@ -67,7 +67,7 @@ def test_labelling_again_changes_nothing(video: Path) -> None:
     config = replace(TINY.label, train=replace(TINY.label.train, steps=250, batch_size=32))
     assert label(video, config).valid > 0
     np.testing.assert_array_equal(Episodes(video).column("latent_action", 0), before)
-    with pytest.raises(UserError, match="already holds a latent_action_labels made with other"):
+    with pytest.raises(UserError, match="already holds labels 'default', made with other settings"):
         label(video, TINY.label)
 
 

@@ -23,6 +23,17 @@ from robowm.video.ingest import ingest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SMALL = curated(16)
+SMALL_FLAGS = [
+    "--size-px",
+    "16",
+    "--max-copy-distance=-1",
+    "--min-split",
+    "2",
+    "--min-seam",
+    "2",
+    "--max-white",
+    "2",
+]
 CAMERA = "observation.images.main"
 
 
@@ -136,7 +147,7 @@ def test_kill_and_run_again(make_clip, moving, tmp_path) -> None:
     make_clip("first/a.mp4", moving(12))
     out = tmp_path / "out"
     ingest([tmp_path / "first"], out, SMALL)
-    flags = ["--append", "--out", str(out), "--size-px", "16", "--workers", "1"]
+    flags = ["--append", "--out", str(out), *SMALL_FLAGS, "--workers", "1"]
     command = [sys.executable, "-m", "robowm", "ingest", str(tmp_path / "more"), *flags]
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
     cache = tmp_path / ".out.append/clips"
@@ -164,7 +175,7 @@ def test_users_mistakes(two_days, make_clip, moving, make_dataset, tmp_path, cap
     with pytest.raises(UserError, match="holds something else; expected what `robowm ingest` made"):
         append([two_days[1]], other, SMALL)
     make_clip("monday/1.mp4", moving(13, seed=9))
-    command = ["ingest", str(two_days[0]), "--out", str(out), "--size-px", "16", "--append"]
+    command = ["ingest", str(two_days[0]), "--out", str(out), *SMALL_FLAGS, "--append"]
     assert main([*command, "--workers", "1"]) == 2
     assert "1 clips have the names of clips" in capsys.readouterr().err
     assert len(Episodes(out)) == 3

@@ -10,6 +10,8 @@ from robowm.video.judge import look_at
 from robowm.video.sample import pick, take
 from robowm.video.shots import Shot, survey
 
+GREY = np.full((2, 9, 16, 3), 128, np.uint8)
+
 
 def test_pick_takes_the_frame_on_show_at_each_moment() -> None:
     rng = np.random.default_rng(0)
@@ -84,6 +86,6 @@ def test_cropped_bars_leave_no_line(make_clip, bar) -> None:
     picture[:bar] = picture[256 - bar :] = 0
     path = make_clip("bars.mp4", [picture] * 3)
     box = (0.0, bar / 256, 1.0, 1 - bar / 256)
-    shot = Shot(0, 3, 0.0, 0.3, replace(look_at(np.full((2, 9, 16, 3), 128, np.uint8)), box=box))
+    shot = Shot(0, 3, 0.0, 0.3, replace(look_at(GREY, 0.2, GREY[..., 0]), box=box))
     (frames,) = take(path, np.arange(3) / 10, [(shot, np.arange(3))], IngestConfig(size_px=64))
     assert frames[:, 1:-1].min() > 150 and frames.min() > 60
