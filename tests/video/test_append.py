@@ -23,17 +23,8 @@ from robowm.video.ingest import ingest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SMALL = curated(16)
-SMALL_FLAGS = [
-    "--size-px",
-    "16",
-    "--max-copy-distance=-1",
-    "--min-split",
-    "2",
-    "--min-seam",
-    "2",
-    "--max-white",
-    "2",
-]
+OFF = ["--max-copy-distance=-1", "--min-split", "2", "--min-seam", "2", "--max-white", "2"]
+SMALL_FLAGS = ["--size-px", "16", *OFF]
 CAMERA = "observation.images.main"
 
 
