@@ -106,7 +106,7 @@ def watched(folder: Path, out: Path, workers: int) -> dict[str, Any]:
     return {
         "peak_mb": {role: round(mb) for role, mb in peaks.items()},
         "wall_s": round(time.monotonic() - begun, 1),
-        "said": said.splitlines()[-2],
+        "said": said.splitlines()[-2].partition(" in ")[0],
     }
 
 
