@@ -32,7 +32,7 @@ def read_weights(name: str, flag: str) -> dict[str, Tensor]:
             return safetensors.torch.load_file(str(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises what the file's own parts raise
-        why = str(error).splitlines()[0]
+        why = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{flag} {name} cannot be read as weights: {why}") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise UserError(f"{flag} {name} holds no state dict; expected tensors by name.")
