@@ -7,5 +7,5 @@ video is 36,000 pictures of 64 px, some 200 MB.
 from robowm.video.config import IngestConfig
 from robowm.video.sources.files import find_files as find
 
-SPEC = IngestConfig(size_px=64, fps=10, fit="crop")
+SPEC = IngestConfig(size_px=128, fps=10, fit="crop")
 __all__ = ["SPEC", "find"]

@@ -12,7 +12,7 @@ from robowm.video.sources.captions import read_table
 from robowm.video.sources.entry import Found, Search
 from robowm.video.sources.files import file_entry
 
-SPEC = IngestConfig(size_px=64, fps=12, fit="crop")
+SPEC = IngestConfig(size_px=128, fps=12, fit="crop")
 
 
 def find(search: Search) -> Found:

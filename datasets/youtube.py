@@ -9,5 +9,5 @@ video is between you and its owner.
 from robowm.video.config import IngestConfig
 from robowm.video.sources.web import find_web as find
 
-SPEC = IngestConfig(size_px=64, fps=10, fit="crop")
+SPEC = IngestConfig(size_px=128, fps=10, fit="crop")
 __all__ = ["SPEC", "find"]

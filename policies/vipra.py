@@ -19,10 +19,10 @@ from robowm.world.vipra import ViPRAConfig
 
 
 def small() -> Recipe:
-    """64 px, about a million weights a network: minutes on two CPU cores."""
+    """About a million weights a network: two CPU cores. Labels at 128 px, the rest at 64."""
     backbone = BackboneConfig()
     return Recipe(
-        label=LabelConfig(train=TrainConfig(steps=500, batch_size=48, learning_rate=2e-3)),
+        label=LabelConfig(train=TrainConfig(steps=1500, batch_size=32, learning_rate=2e-3)),
         pretrain=PretrainConfig(
             model=ViPRAConfig(backbone=backbone),
             train=TrainConfig(steps=800, batch_size=32, learning_rate=1e-3),
@@ -35,11 +35,15 @@ def small() -> Recipe:
 
 
 def quickstart() -> Recipe:
-    """`small` with fewer steps: what `make quickstart` can afford in 15 minutes."""
+    """`small` at 64 px with fewer steps: what `make quickstart` can afford in 15 minutes."""
     recipe = small()
     return replace(
         recipe,
-        label=replace(recipe.label, train=replace(recipe.label.train, steps=300, batch_size=32)),
+        label=replace(
+            recipe.label,
+            model=LatentActionConfig(size_px=64),
+            train=replace(recipe.label.train, steps=300),
+        ),
         pretrain=replace(recipe.pretrain, train=replace(recipe.pretrain.train, steps=400)),
         finetune=replace(recipe.finetune, train=replace(recipe.finetune.train, steps=600)),
     )
@@ -48,7 +52,7 @@ def quickstart() -> Recipe:
 def tiny() -> Recipe:
     """32 px, thin networks, a few steps: seconds, for tests. It learns next to nothing."""
     backbone = BackboneConfig(size_px=32, width=48, depth=2, heads=2)
-    model = LatentActionConfig(size_px=32, width=32)
+    model = LatentActionConfig(size_px=32, width=16)
     train = TrainConfig(steps=12, batch_size=8, warmup_steps=2)
     return Recipe(
         label=LabelConfig(model=model, train=train),
@@ -70,7 +74,7 @@ def base() -> Recipe:
         recipe,
         label=replace(
             recipe.label,
-            model=LatentActionConfig(size_px=128, width=384, tokens=16),
+            model=LatentActionConfig(width=128, depth=6, tokens=16),
             train=train,
         ),
         pretrain=replace(

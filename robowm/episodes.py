@@ -46,6 +46,12 @@ def label_columns(labels: str = DEFAULT_LABELS) -> tuple[str, str, str]:
     return vectors, codes, valid
 
 
+def labels_directory(dataset: Path, labels: str = DEFAULT_LABELS) -> Path:
+    """Where a label set's model, report and pictures are: `labels`, or `labels.NAME`."""
+    label_columns(labels)
+    return Path(dataset) / ("labels" if labels == DEFAULT_LABELS else f"labels.{labels}")
+
+
 def label_sets(features: Collection[str]) -> list[str]:
     """Names of the label sets that a dataset has."""
     first = LABEL_COLUMNS[0]

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from robowm.episodes import DEFAULT_LABELS
 from robowm.latent.reality.config import RealityConfig
 
 
@@ -27,8 +28,10 @@ class Args:
     """dataset to judge a labeller on"""
     camera: str | None = None
     """image column to judge by; none takes the labelled one, or the first"""
+    name: str = DEFAULT_LABELS
+    """the dataset's label set, where it has several"""
     out: Path | None = None
-    """directory to write, new or empty; none is DATASET/reality"""
+    """directory to write, new or empty; none is DATASET/reality (reality.NAME)"""
 
 
 def defaults(_: str | None) -> Args:
@@ -42,7 +45,9 @@ def run(args: Args) -> int:
     from robowm.latent.reality.verdict import EXIT_CODE, NOTHING
     from robowm.report.reality_page import write_reality_pages
 
-    report = reality(args.labels, args.config, args.out, args.truth, args.on, args.camera)
+    report = reality(
+        args.labels, args.config, args.out, args.truth, args.on, args.camera, args.name
+    )
     page = write_reality_pages(report.directory)
     for test in report.results:
         print(line(test))

@@ -1,45 +1,58 @@
-"""The latent action model: what happened between two frames, in a few codes.
+"""The latent action model: what happened between two frames, in a few numbers and fewer codes.
 
-An inverse dynamics encoder reads two frames (the second one seen from the first's camera) and
-the optical flow between them; a forward decoder must redraw flow and frame from the first frame
-and the codes alone. What the codes can say is 12 to 48 bits, so they cannot be a picture.
-ViPRA (arXiv 2511.07732) is the model: NSVQ, 8 codes, L1, picture and flow losses; here the flow
-is camera-compensated and masked, and is decoded from the latent action (LAOF, 2511.16407).
+An inverse dynamics encoder reads two frames (the second one seen from the first's camera) and the
+optical flow between them (`attention`); a decoder must redraw flow and frame from the first frame
+and the latent action alone (`bases`). The latent action is K short vectors; each also has the code
+of its nearest of 8 prototypes, and the decoder must make do with those, too.
+
+From ViPRA (arXiv 2511.07732): NSVQ, 8 codes, L1, picture and flow losses. From others: the flow is
+camera-compensated and masked, and is decoded from the latent action (LAOF, 2511.16407); what is
+kept is the vector before it is quantised (CoMo, 2505.17006; CLAM, 2505.04999).
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robowm.latent.attention import FINE, MotionEncoder
+from robowm.latent.bases import MotionBases, warp, weigh
 from robowm.motion.camera import MotionConfig
-from robowm.nn.image import Decoder, Encoder
 from robowm.nn.quantise import NSVQ
+
+LONGEST_PX = 8.0  # of a 64-pixel frame: longer flow is a mistake more often than a motion
+NOISE = 0.1  # added to the latent in training, its own spread being 1
+BLUR = 1e-3
 
 
 @dataclass(frozen=True)
 class LatentActionConfig:
     """Shape and losses of a latent action model."""
 
-    size_px: int = 64
-    """side of the square frames, pixels"""
-    grid: int = 8
-    """frames become grid x grid features inside; size_px / 4 / grid is a power of two"""
-    width: int = 96
-    """channels of the deepest features"""
+    size_px: int = 128
+    """side of the square frames, pixels; a multiple of 32"""
+    width: int = 32
+    """channels of encoder and decoder on their 16x16 grid"""
+    depth: int = 2
+    """residual blocks of the encoder"""
     tokens: int = 4
-    """K, codes per transition (ViPRA 16, LAPA 4); a square number"""
+    """K, parts that are looked at, and codes per transition (ViPRA 16, LAPA 4)"""
     codes: int = 8
     """size of the codebook that all K share"""
     code_dim: int = 8
-    """length of one code's vector"""
-    picture_weight: float = 0.1
-    """weight of the structural-similarity loss (stands where ViPRA has LPIPS)"""
-    flow_weight: float = 0.1
+    """length of one token's vector"""
+    latent: Literal["continuous", "quantised"] = "continuous"
+    """what the latent action holds: the vectors as they are, or the codes' (ViPRA, LAPA)"""
+    quantised_weight: float = 0.5
+    """weight of the losses with quantised vectors beside those with continuous ones"""
+    picture_weight: float = 1.0
+    """weight of the L1 of the redrawn picture (it stands where ViPRA has L1 and LPIPS)"""
+    flow_weight: float = 1.0
     """weight of the flow loss after its ramp; 0 is the no-flow ablation"""
     flow_from: float = 0.0
-    """share of training before the flow loss begins to ramp in"""
+    """share of training before the flow loss begins to ramp in (ViPRA 0.2)"""
     motion: MotionConfig = field(default_factory=MotionConfig)
 
 
@@ -62,42 +75,28 @@ class Transitions:
 class LatentActionModel(nn.Module):
     """Encoder, quantiser, decoder; `forward` is the training loss."""
 
+    spread: Tensor
+    seen: Tensor
+
     def __init__(self, config: LatentActionConfig) -> None:
         super().__init__()
+        if config.size_px % FINE:
+            raise ValueError(f"size_px: got {config.size_px}, expected a multiple of {FINE}")
         self.config = config
-        side = round(config.tokens**0.5)
-        if side * side != config.tokens:
-            raise ValueError(f"tokens: got {config.tokens}, expected a square number")
-        self.side = side
-        size, width, dim = config.size_px, config.width, config.tokens * config.code_dim
-        self.encoder = Encoder(9, size, config.grid, width)
-        self.to_codes = nn.Sequential(
-            nn.AdaptiveAvgPool2d(2 * side),
-            nn.Conv2d(width, width, 2, 2),
-            nn.GELU(),
-            nn.Conv2d(width, config.code_dim, 1),
-        )
+        size, width = config.size_px, config.width
+        self.encoder = MotionEncoder(size, width, config.tokens, config.code_dim, config.depth)
         self.quantiser = NSVQ(config.codes, config.code_dim)
-        self.scene = Encoder(3, size, config.grid, width)
-        # the latent action multiplies the scene, where it happened and everywhere: added beside
-        # the scene's many channels it is ignored, and its codes collapse (docs/results.md)
-        self.here = nn.Linear(config.code_dim, 2 * width)
-        self.everywhere = nn.Sequential(
-            nn.Linear(dim, width), nn.GELU(), nn.Linear(width, 2 * width)
-        )
-        self.mix = nn.Sequential(
-            nn.GroupNorm(8, width), nn.GELU(), nn.Conv2d(width, width, 3, 1, 1)
-        )
-        self.decoder = Decoder(6, size, config.grid, width)
+        self.bases = MotionBases(size, width, config.tokens * config.code_dim)
+        # every number of the latent has spread 1 over moving transitions, and 0 is no motion
+        self.register_buffer("spread", torch.ones(config.tokens, config.code_dim))
+        self.register_buffer("seen", torch.zeros(()))
 
     def encode(self, batch: Transitions) -> tuple[Tensor, Tensor]:
-        """The latent actions: quantised (B, K, code_dim) and codes int64 (B, K)."""
-        flow = (batch.flow / (self.config.size_px / 16)).tanh() * batch.mask
-        x = torch.cat([batch.first, batch.second, flow, batch.mask], dim=1)
-        grid = self.to_codes(self.encoder(x)).flatten(2).transpose(1, 2)
-        # one length for all: NSVQ's noise is as long as the error, whatever the scale
-        quantised, codes = self.quantiser(F.layer_norm(grid.float(), grid.shape[-1:]))
-        return quantised, codes
+        """The latent actions (B, K, code_dim), and their codes int64 (B, K)."""
+        flow, mask = self._coarse(batch)
+        latent = self._scaled(self.encoder(batch.first, batch.second, flow, mask))
+        quantised, codes = self.quantiser(latent)
+        return (latent if self.config.latent == "continuous" else quantised), codes
 
     def decode(self, first: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """What the latent action does to a frame.
@@ -109,40 +108,63 @@ class LatentActionModel(nn.Module):
         Returns:
             the next frame (B, 3, S, S) and the flow (B, 2, S, S) in pixels.
         """
-        scene = self.scene(first)
-        here = self.here(latent).transpose(1, 2).unflatten(2, (self.side, self.side))
-        here = F.interpolate(here, size=scene.shape[-2:], mode="nearest")
-        scale, shift = (here + self.everywhere(latent.flatten(1))[..., None, None]).chunk(2, dim=1)
-        mixed = scene * (1 + scale) + shift
-        mixed = mixed + self.mix(mixed)
-        drawn, change, flow = self.decoder(mixed).float().split([3, 1, 2], dim=1)
-        change = change.sigmoid()  # still background is copied, not redrawn
-        flow = flow * (self.config.size_px / 64)
-        return first * (1 - change) + drawn.sigmoid() * change, flow
+        there, back = weigh(self.bases(first), latent.flatten(1)).chunk(2, dim=1)
+        return warp(first, self._full(back)), self._full(there)
 
     def forward(self, batch: Transitions, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Training loss at `progress` in [0, 1], and its parts."""
-        latent, _ = self.encode(batch)
-        second, flow = self.decode(batch.first, latent)
-        return self.loss(batch, second, flow, progress)
-
-    def loss(
-        self, batch: Transitions, second: Tensor, flow: Tensor, progress: float
-    ) -> tuple[Tensor, dict[str, float]]:
-        """L1 on moving pixels, structural similarity, and flow with its ramp."""
-        import kornia  # a second to import: not for --help
-
-        c = self.config
-        unit = 64 / c.size_px  # flow is judged as if the frame had 64 pixels
-        speed = batch.flow.norm(dim=1, keepdim=True) * unit
-        weight = batch.mask * (0.1 + speed.clamp(max=2) / 2)
-        total = weight.sum().clamp_min(1)
-        l1 = ((second - batch.second).abs().mean(1, keepdim=True) * weight).sum() / total
-        picture = kornia.losses.ssim_loss(second * batch.mask, batch.second * batch.mask, 5)
-        gap = (flow - batch.flow) * unit
-        charbonnier = (gap.square().sum(1, keepdim=True) + 1e-4).sqrt()
-        flow_loss = (charbonnier * weight).sum() / total
-        ramp = min(max((progress - c.flow_from) * 30, 0.0), 1.0)
-        loss = l1 + c.picture_weight * picture + c.flow_weight * ramp * flow_loss
-        parts = {"l1": l1.item(), "picture": picture.item(), "flow": flow_loss.item()}
+        flow, mask = self._coarse(batch)
+        latent = self._scaled(self.encoder(batch.first, batch.second, flow, mask))
+        quantised, _ = self.quantiser(latent)
+        bases = self.bases(batch.first)
+        loss = bases.new_zeros(())
+        parts: dict[str, float] = {}
+        variants = {"_codes": (quantised, 1.0)}
+        if self.config.latent == "continuous":
+            noisy = latent + NOISE * torch.randn_like(latent)
+            variants = {"": (noisy, 1.0), "_codes": (quantised, self.config.quantised_weight)}
+        for name, (vectors, weight) in variants.items():
+            moved = weigh(bases, vectors.flatten(1)).float()
+            part, figures = self._loss(batch, flow, mask, moved, progress)
+            loss = loss + weight * part
+            parts |= {f"{key}{name}": value for key, value in figures.items()}
         return loss, parts
+
+    def _loss(
+        self, batch: Transitions, flow: Tensor, mask: Tensor, moved: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Flow (Charbonnier) and picture (L1), mostly where something moves."""
+        c = self.config
+        speed = flow.norm(dim=1, keepdim=True)
+        weight = mask * (0.1 + speed.clamp(max=2) / 2)
+        gap = (moved[:, :2] - flow).square().sum(1, keepdim=True)
+        flow_loss = ((gap + BLUR).sqrt() * weight).sum() / weight.sum().clamp_min(1)
+        second = warp(batch.first, self._full(moved[:, 2:]))
+        weight = F.interpolate(weight, size=(c.size_px, c.size_px)) * batch.mask
+        l1 = (second - batch.second).abs().mean(1, keepdim=True)
+        picture = (l1 * weight).sum() / weight.sum().clamp_min(1)
+        ramp = min(max((progress - c.flow_from) * 30, 0.0), 1.0)
+        loss = c.picture_weight * picture + c.flow_weight * ramp * flow_loss
+        return loss, {"picture": picture.item(), "flow": flow_loss.item()}
+
+    def _coarse(self, batch: Transitions) -> tuple[Tensor, Tensor]:
+        """Flow in pixels of a 64-pixel frame, averaged where trusted, and the mask: 32x32."""
+        unit, cell = self.config.size_px / 64, self.config.size_px // FINE
+        flow = batch.flow.clamp(-LONGEST_PX * unit, LONGEST_PX * unit) / unit
+        mask = F.avg_pool2d(batch.mask, cell)
+        return F.avg_pool2d(flow * batch.mask, cell) / (mask + 1e-3), mask
+
+    def _full(self, flow: Tensor) -> Tensor:
+        """Flow (B, 2, 32, 32) of a 64-pixel frame at full size, in its pixels."""
+        size = (self.config.size_px, self.config.size_px)
+        large = F.interpolate(flow.float(), size=size, mode="bilinear", align_corners=False)
+        return large * (self.config.size_px / 64)
+
+    def _scaled(self, latent: Tensor) -> Tensor:
+        """Divided by the root mean square of what training has shown."""
+        if self.training:
+            with torch.no_grad():
+                self.seen += 1
+                share = (1 / self.seen).clamp_min(0.01)
+                self.spread.lerp_(latent.square().mean(0).sqrt(), share)
+        return latent / (self.spread + 1e-3)

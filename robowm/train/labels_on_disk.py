@@ -14,7 +14,13 @@ from robowm import __version__
 from robowm.artefact import Stage, open_stage, plain, read_card, write_json
 from robowm.batch import INVALID_CODE, LatentActions
 from robowm.columns import stage_columns
-from robowm.episodes import DEFAULT_LABELS, Episodes, label_columns, label_sets
+from robowm.episodes import (
+    DEFAULT_LABELS,
+    Episodes,
+    label_columns,
+    label_sets,
+    labels_directory,
+)
 from robowm.errors import UserError, nearest
 from robowm.latent.labeller import KIND
 from robowm.latent.model import LatentActionConfig
@@ -23,12 +29,6 @@ from robowm.swap import STAGING, Move, commit
 
 STAGE = "latent_action_labels"
 PROVENANCE = "latent_actions.json"
-
-
-def labels_directory(dataset: Path, labels: str = DEFAULT_LABELS) -> Path:
-    """Where a label set's model, report and pictures are: `labels`, or `labels.NAME`."""
-    label_columns(labels)
-    return Path(dataset) / ("labels" if labels == DEFAULT_LABELS else f"labels.{labels}")
 
 
 def open_labels(dataset: Path, labels: str, settings: Any, replace: bool) -> Stage:

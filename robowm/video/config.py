@@ -10,7 +10,7 @@ from robowm.errors import UserError
 class IngestConfig:
     """How clips become frames, and what is dropped."""
 
-    size_px: int = 64
+    size_px: int = 128
     """side of the stored square pictures, pixels"""
     fps: int = 10
     """stored frames a second of source time"""
@@ -68,7 +68,7 @@ class IngestConfig:
             raise UserError(f"fit is {self.fit!r}; expected 'crop' or 'pad'.")
 
 
-def curated(size_px: int = 64, fps: int = 10, **changes: Any) -> IngestConfig:
+def curated(size_px: int = 128, fps: int = 10, **changes: Any) -> IngestConfig:
     """For datasets that somebody has chosen by hand: demonstrations of one task look alike, and are
     no copies of each other; nothing in them is a slide or a split screen."""
     off = {"max_copy_distance": -1.0, "min_split": 2.0, "min_seam": 2.0, "max_white": 2.0}

@@ -14,7 +14,7 @@ import torch
 
 from robowm.artefact import open_stage, plain, write_json
 from robowm.batch import LatentActions
-from robowm.episodes import Episodes
+from robowm.episodes import DEFAULT_LABELS, Episodes
 from robowm.errors import UserError
 from robowm.latent.labeller import Labeller
 from robowm.latent.reality.algebra import NAMES, algebra, relate
@@ -72,21 +72,24 @@ def reality(
     truth: Path | None = None,
     on: Path | None = None,
     camera: str | None = None,
+    name: str = DEFAULT_LABELS,
 ) -> Report:
     """Run the battery.
 
     Args:
         labels: labelled dataset, or a labeller directory or Hub id with `on`.
         config: how much is tested.
-        out: directory for reality.json, viewer.json and pictures; None is DATASET/reality.
+        out: directory for reality.json, viewer.json and pictures; None is DATASET/reality, or
+            reality.NAME.
         truth: dataset with true actions; None takes the judged dataset's own, where it has them.
         on: dataset to judge a labeller on.
         camera: image column of the judged dataset.
+        name: of the dataset's label set.
 
     Raises:
         UserError: no labeller, no dataset, frames of another size, or only training clips.
     """
-    source = find_source(labels, on, camera)
+    source = find_source(labels, on, camera, name)
     labeller = Labeller.load(source.model)
     episodes = sized(source.dataset, source.camera, labeller)
     settings = {
@@ -96,7 +99,8 @@ def reality(
         "camera": source.camera,
         "truth": dataset_digest(Episodes(truth)) if truth else None,
     }
-    stage = open_stage(out or source.dataset / "reality", "reality_report", settings)
+    default = "reality" if name == DEFAULT_LABELS else f"reality.{name}"
+    stage = open_stage(out or source.dataset / default, "reality_report", settings)
     if not stage.done:
         _run(stage.work, source, labeller, episodes, truth, config)
         stage.finish()

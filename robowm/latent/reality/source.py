@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 
 from robowm.artefact import read_card
-from robowm.episodes import Episodes, held_out
-from robowm.errors import UserError
+from robowm.episodes import (
+    DEFAULT_LABELS,
+    Episodes,
+    held_out,
+    label_columns,
+    label_sets,
+    labels_directory,
+)
+from robowm.errors import UserError, nearest
 from robowm.nn.directory import resolve
 
 COMPARED_FRAMES = 30_000  # datasets with more are not searched for training clips (minutes)
@@ -37,7 +44,12 @@ class Source:
     warnings: list[str] = field(default_factory=list)
 
 
-def find_source(labels: str, on: Path | None = None, camera: str | None = None) -> Source:
+def find_source(
+    labels: str,
+    on: Path | None = None,
+    camera: str | None = None,
+    name: str = DEFAULT_LABELS,
+) -> Source:
     """The labeller named by `labels`, and the dataset to judge it on.
 
     Args:
@@ -45,15 +57,21 @@ def find_source(labels: str, on: Path | None = None, camera: str | None = None) 
             Hub id.
         on: dataset to judge it on; None is the labelled dataset itself.
         camera: image column; None takes the one that was labelled, or the first.
+        name: of the dataset's label set.
 
     Raises:
         UserError: there is no labeller, no dataset, or nothing that it did not train on.
     """
     root = Path(labels)
     if (root / "meta" / "info.json").is_file():
-        model = root / "labels" / "model"
+        model = labels_directory(root, name) / "model"
         if not model.is_dir():
-            raise UserError(f"{root} is a dataset without labels/model; run robowm label first.")
+            found = label_sets(Episodes(root).features)
+            have = f" {nearest(name, found)}" if found else ""
+            raise UserError(
+                f"{root} is a dataset without {model.parent.name}/model; run robowm label "
+                f"first.{have}"
+            )
     else:
         model = resolve(labels)
         if on is None:
@@ -61,17 +79,17 @@ def find_source(labels: str, on: Path | None = None, camera: str | None = None) 
     training = trained_on(model)
     dataset = root if on is None else Path(on)
     episodes = Episodes(dataset)
-    key = episodes.camera(camera or _labelled_camera(dataset, episodes))
+    key = episodes.camera(camera or _labelled_camera(dataset, episodes, name))
     chosen, warnings = fresh_episodes(model, training, episodes, key)
     return Source(model, dataset, key, chosen, training, warnings)
 
 
 def trained_on(model: Path) -> Path | None:
-    """The dataset whose labels/model this is, if it was trained there."""
-    root = model.resolve().parent.parent
-    own = model.name == "model" and model.resolve().parent.name == "labels"
-    card = read_card(root / "labels") if own else None
-    return root if card and card["settings"].get("model") is None else None
+    """The dataset one of whose label sets this is the model of, if it was trained there."""
+    labels = model.resolve().parent
+    own = model.name == "model" and labels.name.partition(".")[0] == "labels"
+    card = read_card(labels) if own else None
+    return labels.parent if card and card["settings"].get("model") is None else None
 
 
 def fresh_episodes(
@@ -87,9 +105,10 @@ def fresh_episodes(
         unknown = f"Nothing in {model} says what it was trained on; {episodes.root} may be part."
         return everything, [unknown]
     source = Episodes(training)
-    spared = kept_back(training, len(source))
+    labels = model.resolve().parent
+    spared = kept_back(labels, len(source))
     if spared is None:
-        unknown = f"{training}/labels does not say which episodes were kept from training."
+        unknown = f"{labels} does not say which episodes were kept from training."
         return everything, [unknown + " Figures may be of clips that the labeller has seen."]
     if training.resolve() == episodes.root.resolve():
         if spared.any():
@@ -115,12 +134,12 @@ def fresh_episodes(
     return chosen, []
 
 
-def kept_back(dataset: Path, episodes: int) -> np.ndarray | None:
+def kept_back(labels: Path, episodes: int) -> np.ndarray | None:
     """bool (episodes,): which ones `robowm label` kept from training; None where it is not said.
 
     Read from the list `held_out` on the card of the labels, or drawn again from its settings.
     """
-    card = read_card(dataset / "labels") or {"settings": {}}
+    card = read_card(labels) or {"settings": {}}
     if isinstance(card.get("held_out"), list):
         return np.isin(np.arange(episodes), card["held_out"])
     try:
@@ -132,10 +151,13 @@ def kept_back(dataset: Path, episodes: int) -> np.ndarray | None:
 
 def stored_codes(episodes: Episodes, model: Path, chosen: list[int]) -> list[np.ndarray] | None:
     """Codes (T, K) as the dataset has them, if they were written with the model beside them."""
-    own = (episodes.root / "labels" / "model").resolve() == model.resolve()
-    if not own or "latent_action_index" not in episodes.features:
+    labels = model.resolve().parent
+    name = labels.name.partition(".")[2] or DEFAULT_LABELS
+    column = label_columns(name)[1]
+    own = labels.parent == episodes.root.resolve() and labels.name.partition(".")[0] == "labels"
+    if not own or column not in episodes.features:
         return None
-    return [episodes.column("latent_action_index", i) for i in chosen]
+    return [episodes.column(column, i) for i in chosen]
 
 
 def dataset_digest(episodes: Episodes) -> str:
@@ -144,8 +166,9 @@ def dataset_digest(episodes: Episodes) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
-def _labelled_camera(dataset: Path, episodes: Episodes) -> str | None:
-    camera = (read_card(dataset / "labels") or {"settings": {}})["settings"].get("camera")
+def _labelled_camera(dataset: Path, episodes: Episodes, name: str) -> str | None:
+    card = read_card(labels_directory(dataset, name)) or {"settings": {}}
+    camera = card["settings"].get("camera")
     return camera if camera in episodes.image_keys else None
 
 
