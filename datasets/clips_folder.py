@@ -1,7 +1,7 @@
 """Any folder of clips: robot arms or hands, found on disk, nobody's labels.
 
 Small square pictures at 10 a second: an arm moves visibly between two of them, and an hour of
-video is 36,000 pictures of 64 px, some 200 MB.
+video is 36,000 pictures.
 """
 
 from robowm.video.config import IngestConfig

@@ -51,7 +51,7 @@ def write_gallery(
         items.append({"file": name, "caption": f"held-out clip {int(episode)}"})
     caption = (
         "Top: frame with optical flow (camera motion removed) and its latent codes. "
-        "Middle: the true next frame. Bottom: the next frame redrawn from the codes alone."
+        "Middle: the true next frame. Bottom: the next frame redrawn from the latent action alone."
     )
     write_json(
         directory / "gallery.json", {"title": "Latent actions", "caption": caption, "items": items}

@@ -25,6 +25,7 @@ from robowm.nn.quantise import NSVQ
 LONGEST_PX = 8.0  # of a 64-pixel frame: longer flow is a mistake more often than a motion
 NOISE = 0.1  # added to the latent in training, its own spread being 1
 BLUR = 1e-3
+LOSS_PX = 64
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ class LatentActionModel(nn.Module):
             the next frame (B, 3, S, S) and the flow (B, 2, S, S) in pixels.
         """
         there, back = weigh(self.bases(first), latent.flatten(1)).chunk(2, dim=1)
-        return warp(first, self._full(back)), self._full(there)
+        size = self.config.size_px
+        return warp(first, _resized(back, size)), _resized(there, size)
 
     def forward(self, batch: Transitions, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Training loss at `progress` in [0, 1], and its parts."""
@@ -139,9 +141,10 @@ class LatentActionModel(nn.Module):
         weight = mask * (0.1 + speed.clamp(max=2) / 2)
         gap = (moved[:, :2] - flow).square().sum(1, keepdim=True)
         flow_loss = ((gap + BLUR).sqrt() * weight).sum() / weight.sum().clamp_min(1)
-        second = warp(batch.first, self._full(moved[:, 2:]))
-        weight = F.interpolate(weight, size=(c.size_px, c.size_px)) * batch.mask
-        l1 = (second - batch.second).abs().mean(1, keepdim=True)
+        first, second, trusted = (_small(x) for x in (batch.first, batch.second, batch.mask))
+        redrawn = warp(first, _resized(moved[:, 2:], first.shape[-1]))
+        weight = F.interpolate(weight, size=first.shape[-2:]) * trusted
+        l1 = (redrawn - second).abs().mean(1, keepdim=True)
         picture = (l1 * weight).sum() / weight.sum().clamp_min(1)
         ramp = min(max((progress - c.flow_from) * 30, 0.0), 1.0)
         loss = c.picture_weight * picture + c.flow_weight * ramp * flow_loss
@@ -154,12 +157,6 @@ class LatentActionModel(nn.Module):
         mask = F.avg_pool2d(batch.mask, cell)
         return F.avg_pool2d(flow * batch.mask, cell) / (mask + 1e-3), mask
 
-    def _full(self, flow: Tensor) -> Tensor:
-        """Flow (B, 2, 32, 32) of a 64-pixel frame at full size, in its pixels."""
-        size = (self.config.size_px, self.config.size_px)
-        large = F.interpolate(flow.float(), size=size, mode="bilinear", align_corners=False)
-        return large * (self.config.size_px / 64)
-
     def _scaled(self, latent: Tensor) -> Tensor:
         """Divided by the root mean square of what training has shown."""
         if self.training:
@@ -168,3 +165,15 @@ class LatentActionModel(nn.Module):
                 share = (1 / self.seen).clamp_min(0.01)
                 self.spread.lerp_(latent.square().mean(0).sqrt(), share)
         return latent / (self.spread + 1e-3)
+
+
+def _small(pictures: Tensor) -> Tensor:
+    """Pictures for the picture loss: at most 64 pixels a side, as fine as the flow is worth."""
+    factor = pictures.shape[-1] // LOSS_PX
+    return F.avg_pool2d(pictures, factor) if factor > 1 else pictures
+
+
+def _resized(flow: Tensor, size_px: int) -> Tensor:
+    """Flow (B, 2, 32, 32) of a 64-pixel frame at another size, in its pixels."""
+    large = F.interpolate(flow.float(), size=(size_px, size_px), mode="bilinear")
+    return large * (size_px / 64)
