@@ -9,8 +9,8 @@ still, shaken: robosuite, five arms, Lift and Stack, a camera that stands elsewh
 episode, and is moved like a camera in a hand. The labeller sees frames of `train` only; the battery
 judges it on `eval`, other seeds, against how far the hand moved (`ee_delta`, metres in the world
 frame). real: trained on the corpus's clips without actions, judged on the labelled sets of DROID
-(two outer cameras), Bridge and RT-1, whose own pictures it has not seen; the tests without truth on
-clips of the corpus that were kept from training. Seeds for tuning were 600,000 and on (`--tune`).
+(two outer cameras), Bridge and RT-1, whose own pictures it has not seen; and, without truth, on
+clips of the corpus that were kept from training (`corpus`). Seeds for tuning were 600,000 and on (`--tune`).
 Goes on where it was killed. `--threads 1` and several `--only-seed` side by side use all cores
 best; the call without `--only-seed` then finds them done and writes the JSON.
 """
@@ -125,12 +125,15 @@ def _run(args: Args, train: Path, truths: dict[str, Path], seed: int) -> dict[st
     begun = time.monotonic()
     label(train, config, labels=name)
     found: dict[str, Any] = {"seed": seed, "label_s": round(time.monotonic() - begun, 1)}
-    questions = RealityConfig(truth_column="ee_delta", dims="0,1,2")
-    for truth_name, truth in truths.items():
+    everything = RealityConfig(truth_column="ee_delta", dims="0,1,2", pairs=128, code_clips=20)
+    probes = replace(everything, tests="probes")
+    judged = {truth_name: (truth, everything) for truth_name, truth in truths.items()}
+    if args.scene == "real":  # the corpus's own clips have no truth, but they are many
+        judged = {truth_name: (truth, probes) for truth_name, truth in truths.items()}
+        judged["corpus"] = train, replace(everything, tests="moving,codes")
+    for truth_name, (truth, questions) in judged.items():
         out = args.work / f"reality_{args.scene}_{truth_name}_{name}_{steps}"
-        model = str(train / f"labels.{name}" / "model")
-        on = truth if args.scene != "real" else train
-        report = reality(model, questions, out, truth, on)
+        report = reality(str(train / f"labels.{name}" / "model"), questions, out, on=truth)
         found[truth_name] = {test["name"]: _short(test) for test in report.results}
         found[truth_name]["verdict"] = report.verdict.outcome
     return found | {"config": plain(config)}

@@ -22,7 +22,7 @@ def small() -> Recipe:
     """About a million weights a network: two CPU cores. Labels at 128 px, the rest at 64."""
     backbone = BackboneConfig()
     return Recipe(
-        label=LabelConfig(train=TrainConfig(steps=900, batch_size=32, learning_rate=2e-3)),
+        label=LabelConfig(train=TrainConfig(steps=1000, batch_size=16, learning_rate=2e-3)),
         pretrain=PretrainConfig(
             model=ViPRAConfig(backbone=backbone),
             train=TrainConfig(steps=800, batch_size=32, learning_rate=1e-3),

@@ -1,7 +1,7 @@
 """What moved, read off a flow field: soft attention, and how the attended pixels move together.
 
-A token looks at a part of the picture that it chooses by what it sees (the gripper, a link of the
-arm) and reports the six numbers of the affine motion there: shift, growth, turn, two shears. Where
+A token looks at what moves, most at a part that it chooses by what it sees (the gripper, a link of
+the arm), and reports the six numbers of the affine motion there: shift, growth, turn, two shears. Where
 in the picture the part is does not enter, so the same motion has the same latent action in
 another place; and growth is how motion towards the camera shows. A coarse grid of flow, which
 says where and not what, reads an arm's motion half as well (docs/results.md).
@@ -16,6 +16,9 @@ FINE = 2 * GRID
 MOMENTS = 6
 SLOW_PX2 = 0.02  # of 64-pixel frames: below this a point's speed is noise of the flow
 UNTRUSTED = 1e-6
+# what is learnt may favour one place over another by e^4, no more: what moves must stay in sight in
+# scenes that training did not show
+MOST_PREFERRED = 2.0
 SMALL_PART = 0.005  # added to a part's variance, in half picture sides squared
 PICTURE_CHANNELS = 32
 
@@ -67,10 +70,7 @@ class MotionEncoder(nn.Module):
         )
         self.look = nn.Conv2d(width, tokens, 1)
         nn.init.normal_(self.look.weight, std=0.05)
-        self.prefer_moving = nn.Parameter(torch.ones(tokens))
-        self.value = nn.Conv2d(width, 16, 1)
         self.of_motion = nn.Parameter(0.4 * torch.randn(tokens, MOMENTS, dim))
-        self.of_value = nn.Parameter(torch.zeros(tokens, 16, dim))
         side = torch.linspace(-1, 1, FINE)
         self.register_buffer("x", side[None, :].expand(FINE, FINE).clone(), persistent=False)
         self.register_buffer("y", side[:, None].expand(FINE, FINE).clone(), persistent=False)
@@ -88,21 +88,18 @@ class MotionEncoder(nn.Module):
         features = self.trunk(self.entry(torch.cat([seen, moved], dim=1)))
         with torch.autocast(flow.device.type, enabled=False):
             attention = self._attention(self.look(features.float()), flow, mask)
-            motion = self._affine(attention, flow)
-            small = F.avg_pool2d(attention, FINE // GRID) * (FINE // GRID) ** 2
-            value = torch.einsum("bkhw,bvhw->bkv", small, self.value(features.float()))
-            told = torch.einsum("bkm,kmd->bkd", motion, self.of_motion)
-            return told + torch.einsum("bkv,kvd->bkd", value, self.of_value)
+            return torch.einsum("bkm,kmd->bkd", self._affine(attention, flow), self.of_motion)
 
     def _attention(self, look: Tensor, flow: Tensor, mask: Tensor) -> Tensor:
         """Where each token looks, (B, K, 32, 32), sums to 1."""
+        look = MOST_PREFERRED * torch.tanh(look / MOST_PREFERRED)
         look = F.interpolate(look, scale_factor=FINE // GRID, mode="bilinear", align_corners=False)
         speed = torch.log(flow.square().sum(1, keepdim=True) + SLOW_PX2)
-        logits = look + self.prefer_moving[:, None, None] * speed + torch.log(mask + UNTRUSTED)
+        logits = look + speed + torch.log(mask + UNTRUSTED)
         return logits.flatten(2).softmax(-1).unflatten(2, (FINE, FINE))
 
     def _affine(self, attention: Tensor, flow: Tensor) -> Tensor:
-        """Affine motion under the attention, (B, K, 6): all six are linear in the flow."""
+        """Affine motion under the attention, (B, K, 6): linear in the flow there."""
 
         def mean(values: Tensor) -> Tensor:
             return (attention * values).sum((2, 3), keepdim=True)

@@ -15,7 +15,7 @@ import torch
 from robowm.artefact import open_stage, plain, write_json
 from robowm.batch import LatentActions
 from robowm.episodes import DEFAULT_LABELS, Episodes
-from robowm.errors import UserError
+from robowm.errors import UserError, nearest
 from robowm.latent.labeller import Labeller
 from robowm.latent.reality.algebra import NAMES, algebra, relate
 from robowm.latent.reality.clips import write_clips
@@ -143,6 +143,10 @@ def _run(
         ),
         "codes": lambda: _codes(work, source, labeller, episodes, config),
     }
+    wanted = [name.strip() for name in config.tests.split(",")]
+    if unknown := [name for name in wanted if name not in tests]:
+        raise UserError(f"--tests {config.tests}: no {unknown[0]!r}. {nearest(unknown[0], tests)}")
+    tests = {name: test for name, test in tests.items() if name in wanted}
     judged: list[Result] = []
     with progress("reality", len(tests)) as advance:
         for name, test in tests.items():

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 class RealityConfig:
     """How much is tested, and against which truth."""
 
+    tests: str = "probes,moving,codes"
+    """which groups of tests, with commas: probes (of true actions), moving (leaks, transfer,
+    redrawing, algebra, cuts), codes"""
     truth_column: str = "action"
     """column of the true action; row t belongs to the transition t→t+1"""
     dims: str | None = None
