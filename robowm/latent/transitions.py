@@ -23,6 +23,7 @@ from robowm.motion.store import (
 from robowm.progress import progress
 from robowm.video.workers import run_jobs
 
+BATCH = 32  # transitions through a network at once where nothing is trained; 256 are slower
 PER_WORKER = 400  # transitions that are worth a process: it takes about a second to start
 
 
@@ -59,6 +60,11 @@ class TransitionStore:
         tensors["first"] /= 255
         tensors["second"] /= 255
         return Transitions(**tensors)
+
+
+def batches(count: int) -> list[slice]:
+    """Slices that take `count` transitions BATCH at a time: memory flat in their number."""
+    return [slice(at, at + BATCH) for at in range(0, count, BATCH)]
 
 
 def measure(

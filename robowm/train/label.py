@@ -16,7 +16,7 @@ from robowm.latent.gallery import write_gallery
 from robowm.latent.labeller import KIND
 from robowm.latent.model import LatentActionConfig, LatentActionModel
 from robowm.latent.report import Reality, reality
-from robowm.latent.transitions import TransitionStore, measure
+from robowm.latent.transitions import TransitionStore, batches, measure
 from robowm.nn.directory import (
     fingerprint,
     load_weights,
@@ -202,8 +202,8 @@ def _train(
 @torch.no_grad()
 def encode_all(network: LatentActionModel, store: TransitionStore) -> LatentActions:
     """Latent actions of all N transitions, in the store's order."""
-    parts = np.array_split(np.arange(len(store)), max(1, len(store) // 256))
-    encoded = [network.encode(store.batch(part)) for part in parts]
+    every = np.arange(len(store))
+    encoded = [network.encode(store.batch(every[part])) for part in batches(len(store))]
     vectors = torch.cat([v for v, _ in encoded]).flatten(1).numpy().astype(np.float32)
     codes = torch.cat([c for _, c in encoded]).numpy().astype(np.int64)
     codes[~store.valid], vectors[~store.valid] = INVALID_CODE, 0

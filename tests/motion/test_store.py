@@ -30,6 +30,8 @@ def test_an_episode_fills_its_rows_and_no_others(dataset, tmp_path) -> None:
     np.testing.assert_array_equal(arrays["flow"][6], wanted.flow.astype(np.float16))
     np.testing.assert_array_equal(arrays["mask"][6, ..., 0], wanted.mask)
     assert arrays["valid"][6] == wanted.valid
+    speed_px = np.linalg.norm(wanted.flow, axis=-1).mean()
+    assert arrays["speed"][6] == np.float32(speed_px * 64 / 32)
 
 
 def test_arrays_that_are_there_are_kept(tmp_path) -> None:
