@@ -6,7 +6,7 @@
         --json benchmarks/results/labels_real.json
 
 still, shaken: robosuite, five arms, Lift and Stack, a camera that stands elsewhere in each
-episode, and is moved like a camera in a hand. The labeller sees frames of `train` only; the battery
+episode (`same_place`: always in one place), and is moved like a camera in a hand. The labeller sees frames of `train` only; the battery
 judges it on `eval`, other seeds, against how far the hand moved (`ee_delta`, metres in the world
 frame). real: trained on the corpus's clips without actions, judged on the labelled sets of DROID
 (two outer cameras), Bridge and RT-1, whose own pictures it has not seen; and, without truth, on
@@ -101,7 +101,12 @@ def _data(args: Args) -> tuple[Path, dict[str, Path]]:
         for name, episodes in counts.items():
             shake = float(args.scene == "shaken")
             record_truth(Recording(out[name], episodes, SEEDS[name], 128, 1.0, shake))
-        return out["train"], {args.scene: out[judged]}
+        truths = {args.scene: out[judged]}
+        if args.scene == "still":  # and with the camera in one and the same place
+            truths["still_same_place"] = args.work / f"same_place_{judged}"
+            same = Recording(truths["still_same_place"], args.eval_episodes, SEEDS[judged], 128, 0)
+            record_truth(same)
+        return out["train"], truths
     assert args.corpus is not None, "--corpus is needed for real clips"
     spec = replace(recipes.load("datasets/clips_folder").SPEC, fps=5)
     train = args.work / "corpus"
