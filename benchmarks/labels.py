@@ -6,13 +6,15 @@
         --json benchmarks/results/labels_real.json
 
 still, shaken: robosuite, five arms, Lift and Stack, a camera that stands elsewhere in each
-episode (`same_place`: always in one place), and is moved like a camera in a hand. The labeller sees frames of `train` only; the battery
-judges it on `eval`, other seeds, against how far the hand moved (`ee_delta`, metres in the world
-frame). real: trained on the corpus's clips without actions, judged on the labelled sets of DROID
-(two outer cameras), Bridge and RT-1, whose own pictures it has not seen; and, without truth, on
-clips of the corpus that were kept from training (`corpus`). Seeds for tuning were 600,000 and on
-(`--tune`). Goes on where it was killed. `--threads 1` and several `--only-seed` side by side use
-all cores best; the call without `--only-seed` then finds them done and writes the JSON.
+episode (`same_place`: always in one place), and is moved like a camera in a hand. The labeller
+sees frames of `train` only; the battery judges it on `eval`, other seeds, against how far the hand
+moved (`ee_delta`, metres in the world frame).
+real: trained on the corpus's clips without actions, judged on the labelled sets of DROID (two outer
+cameras), Bridge and RT-1, whose own pictures it has not seen; and, without truth, on clips of the
+corpus that were kept from training (`corpus`).
+Seeds for tuning were 600,000 and on (`--tune`). Goes on where it was killed. `--threads 1` and
+several `--only-seed` side by side use all cores best; the call without `--only-seed` then finds
+them done and writes the JSON.
 """
 
 import os
