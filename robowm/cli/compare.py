@@ -5,6 +5,7 @@ by task, go together: --arm pretrained=runs/a_s0.json,runs/a_s1.json,runs/a_s2.j
 paired by task, layout and seed; the first arm is held against each of the others.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,9 +25,8 @@ class Args:
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...")] = ()
     """Results, an arm each; they come after those of --arm."""
     arm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """NAME=FILE,FILE,...: files or patterns of one arm, a training seed (or task) each. Again for
-    another arm. NAME@CONDITION=...: conditions, such as numbers of demonstrations, are averaged
-    over like tasks."""
+    """NAME=FILE,FILE,...: files (or patterns with *) of one arm, one a training seed or task; again
+    for another arm. NAME@CONDITION=...: averaged over conditions as over tasks."""
     apart: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A task that is also kept apart in the averages, such as simpler/eggplant; again for more."""
     json: Path | None = None
@@ -43,15 +43,19 @@ def run(args: Args) -> None:
 
     comparison = compare(_arms(args), args.apart)
     _print(comparison)
-    for path, write in ((args.json, write_json), (args.markdown, write_text)):
-        if path is None:
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path, comparison if write is write_json else markdown(comparison))
-        except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror}).") from error
-        print(path)
+    if args.json:
+        _write(args.json, lambda path: write_json(path, comparison))
+    if args.markdown:
+        _write(args.markdown, lambda path: write_text(path, markdown(comparison)))
+
+
+def _write(path: Path, write: Callable[[Path], None]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from error
+    print(path)
 
 
 def _arms(args: Args) -> "list[Arm]":

@@ -32,7 +32,7 @@ class Arm:
 
     @property
     def over_seeds(self) -> bool:
-        """Whether an interval over training seeds can be given: several runs, or nothing trained."""
+        """Whether an interval can be over training seeds: several runs, or nothing trained."""
         return len(self.runs) > 1 or self.runs[0].weightless
 
     def keys(self, task: str) -> set[Key]:

@@ -6,10 +6,10 @@ forget that a hard layout is hard for all of them.
 
 Three training seeds are few. Drawing three with replacement hardly ever goes beyond the best and
 the worst of them, and leaves out a third of their variance: where seeds differ much, the plain
-percentile interval covers 87 % of the time, not 95. So the interval that is reported takes the
-layouts' share of the variance from the bootstrap, the seeds' share from the usual n - 1 estimate,
-and Student's t with Welch and Satterthwaite's degrees of freedom. The plain one stands beside it.
-`tests/metrics/test_hierarchical.py` measures the coverage of both.
+percentile interval covers less than 90 % of the time, not 95. So the interval that is reported
+takes the layouts' share of the variance from the bootstrap, the seeds' share from the usual n - 1
+estimate, and Student's t with Welch and Satterthwaite's degrees of freedom. The plain one stands
+beside it. `tests/metrics/test_hierarchical.py` measures the coverage of both.
 """
 
 from collections.abc import Sequence

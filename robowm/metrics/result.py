@@ -119,9 +119,7 @@ def read_result(path: Path) -> Result:
     has = found if isinstance(found, dict) else {}
     lacking = [name for name, kind in needed.items() if not isinstance(has.get(name), kind)]
     if lacking:
-        raise UserError(
-            f"{path} is not a result of `robowm eval`: it lacks {', '.join(lacking)}."
-        )
+        raise UserError(f"{path} is not a result of `robowm eval`: it lacks {', '.join(lacking)}.")
     if has.get("schema", SCHEMA) != SCHEMA:
         raise UserError(f"{path} has schema {has['schema']!r}; this robowm reads up to {SCHEMA}.")
     episodes = tuple(

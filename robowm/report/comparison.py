@@ -46,7 +46,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 def _rates(comparison: dict[str, Any]) -> Sheet:
     several = any(a["runs"] > 1 for a in comparison["arms"].values())
     columns = ("task", "arm", "trainings", "succeeded", "rate", "95 % Wilson")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in comparison["rows"]:
         for name, rate in row["rates"].items():
             wilson = f"{span(rate['wilson'])} %" if rate["wilson"] else "-"
@@ -64,7 +64,7 @@ def _rates(comparison: dict[str, Any]) -> Sheet:
 
 
 def _differences(comparison: dict[str, Any]) -> Sheet:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in comparison["rows"]:
         for found in row["differences"]:
             test = found["mcnemar"]

@@ -54,7 +54,8 @@ def test_every_task_counts_the_same_and_exchanging_arms_changes_the_sign() -> No
     first = [rng.random((3, n)) < 0.6 for n in (10, 40)]
     second = [rng.random((3, n)) < 0.4 for n in (10, 40)]
     one, other = over_runs(first, second), over_runs(second, first)
-    assert one.value == pytest.approx(np.mean([a.mean() - b.mean() for a, b in zip(first, second)]))
+    gaps = [a.mean() - b.mean() for a, b in zip(first, second, strict=True)]
+    assert one.value == pytest.approx(np.mean(gaps))
     assert other.value == -one.value
     assert one.runs is not None and other.runs is not None
     assert (other.runs.low, other.runs.high) == pytest.approx((-one.runs.high, -one.runs.low))
@@ -95,7 +96,6 @@ def test_how_often_three_seeds_cover(
         assert found.runs is not None and found.plain is not None
         covered += found.runs.low <= truth <= found.runs.high
         plain += found.plain.low <= truth <= found.plain.high
-    print(f"spread {spread}: {covered / trials:.3f}, plain {plain / trials:.3f}")
     assert covered / trials >= least
     assert plain_least <= plain / trials <= plain_most
 
