@@ -158,6 +158,11 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
             f"Trained once: {single}. Intervals with it cover other layouts for these very "
             "policies, not other training seeds; no headline."
         )
+    for other in arms[1:]:
+        if same_draws(arms[0], other):
+            notes.append(
+                f"Trainings of {arms[0].name} and {other.name} are paired by the data they had."
+            )
     stopped = sum(e.error is not None for e in _episodes(arms))
     if stopped:
         notes.append(f"{stopped} episodes were stopped by an error and count as failed.")

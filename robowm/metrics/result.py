@@ -19,7 +19,7 @@ it. Fields marked * were not there in the first results; their absence is read a
     settings        everything that decides the outcome: episodes, seed, robot, max_steps, ...;
                     policy_sha256, of all files of the policy; null: it has no weights
     training *      data_sha256, of the dataset it was fine-tuned on; seed, of that training;
-                    each null where the policy's directory does not say
+                    each null where the policy's directory does not say; null: nothing was trained
     assets *        "stand-in" where meshes or textures are not the benchmark's own, else null
     videos          files beside the result
     versions        of packages

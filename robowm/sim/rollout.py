@@ -172,7 +172,8 @@ def _told(infos: dict[str, Any], slot: int, names: Iterable[str]) -> dict[str, A
         if isinstance(values, dict):
             told[name] = _told(values, slot, [key for key in values if not key.startswith("_")])
         else:
-            told[name] = np.asarray(values)[slot : slot + 1].tolist()[0]
+            value = values[slot]
+            told[name] = value.item() if isinstance(value, np.generic) else value
     return told
 
 

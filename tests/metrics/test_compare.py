@@ -111,6 +111,7 @@ def test_runs_with_the_same_draws_of_data_are_pairs() -> None:
     b = one("b", *trainings(theirs, ["x", "y"]))
     matched = compare([one("a", *reversed(trainings(ours, ["x", "y"]))), b])
     assert matched["rows"][0]["differences"][0]["runs_matched_by_data"]
+    assert "Trainings of a and b are paired by the data they had." in matched["notes"]
     for data in (["x", "z"], ["x", "x"]):
         apart = compare([one("a", *trainings(ours, data)), b])
         assert not apart["rows"][0]["differences"][0]["runs_matched_by_data"]
