@@ -15,6 +15,7 @@ VERBS = {
     "record": "labelled demonstrations of a suite's scripted expert",
     "finetune": "a policy from a world model (or from scratch) and a few demonstrations",
     "eval": "closed-loop rollouts with fixed seeds, intervals and baselines",
+    "compare": "results of eval side by side: intervals, paired tests, stages of failure",
     "deploy": "a policy on an arm, every command checked before it is sent",
     "report": "one HTML file of what a run did",
     "doctor": "what this machine can do, and the mend for what is missing",

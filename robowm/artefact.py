@@ -5,6 +5,7 @@ target, so a killed stage leaves no half artefact and finds its checkpoints when
 `robowm.json` in the directory says what it is and which settings made it.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -99,6 +100,16 @@ def read_card(directory: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return card if isinstance(card, dict) and {"kind", "settings"} <= card.keys() else None
+
+
+def directory_sha256(directory: Path) -> str:
+    """sha256 over the names and contents of all files of a directory."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in Path(directory).rglob("*") if p.is_file()):
+        digest.update(str(path.relative_to(directory)).encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

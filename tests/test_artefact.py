@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from robowm.artefact import open_stage, read_card, write_json
+from robowm.artefact import directory_sha256, open_stage, read_card, write_json
 from robowm.errors import UserError
 
 
@@ -56,3 +56,11 @@ def test_json_is_whole_or_absent(tmp_path: Path) -> None:
         write_json(path, {"bad": float("nan")})
     assert path.read_text() == '{\n  "ok": 1\n}\n'
     assert read_card(tmp_path) is None
+
+
+def test_a_directory_hash_is_of_names_and_contents(tmp_path: Path) -> None:
+    for folder, name, text in (("a", "x", "1"), ("b", "x", "1"), ("c", "y", "1"), ("d", "x", "2")):
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        (tmp_path / folder / "deep" / name).write_text(text)
+    a, b, c, d = (directory_sha256(tmp_path / folder) for folder in "abcd")
+    assert a == b and len({a, c, d}) == 3

@@ -68,7 +68,7 @@ def test_help_describes_every_flag(verb: str) -> None:
 def test_unknown_verb_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pretrian"]) == 2
     shown = capsys.readouterr().err
-    assert "no verb 'pretrian'. Did you mean 'pretrain'? Allowed: deploy, doctor," in shown
+    assert "no verb 'pretrian'. Did you mean 'pretrain'? Allowed: compare, deploy," in shown
     assert len(shown.splitlines()) == 1
 
 

@@ -40,6 +40,7 @@ class Args:
 
 def run(args: Args) -> None:
     """Evaluate and print the table."""
+    from robowm.report.words import succeeded
     from robowm.sim.evaluate import EvalConfig, evaluate
 
     config = EvalConfig(
@@ -52,9 +53,7 @@ def run(args: Args) -> None:
     report = evaluate(args.policy, task_named(args.suite), args.out, config, args.num_envs)
     baselines = [(f"baseline {name}", part) for name, part in report["baselines"].items()]
     for name, part in [(args.policy, report), *baselines]:
-        low, high = (100 * bound for bound in part["interval"])
-        count = f"{part['successes']}/{len(part['episodes'])}"
-        print(f"{name}: {count} succeeded ({low:.0f} to {high:.0f} %, 95 % Wilson)")
+        print(f"{name}: {succeeded(part)}")
     print(args.out)
 
 

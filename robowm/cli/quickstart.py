@@ -43,6 +43,7 @@ def defaults(recipe: str | None) -> Args:
 def run(args: Args) -> None:
     """Run it all, and print the table."""
     from robowm.cli.eval import task_named
+    from robowm.report.words import succeeded
 
     results = quickstart(
         args.out,
@@ -54,9 +55,8 @@ def run(args: Args) -> None:
     )
     rows = {name: results[name] for name in ("pretrained", "scratch")} | results["baselines"]
     for name, row in rows.items():
-        low, high = (100 * bound for bound in row["interval"])
-        count = f"{row['successes']}/{row['episodes']}"
-        print(f"{name:<10} {count:>6} succeeded ({low:.0f} to {high:.0f} %, 95 % Wilson)")
+        count, rest = succeeded(row).split(" ", 1)
+        print(f"{name:<10} {count:>6} {rest}")
     test = results["paired_test"]
     low, high = (100 * bound for bound in test["difference_interval"])
     print(

@@ -1,5 +1,6 @@
 """What the numbers say, in sentences that claim no more than they show."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 ALPHA = 0.05
@@ -34,13 +35,39 @@ def verdict(paired: dict[str, Any], first: str = "pretrained", second: str = "sc
     else:
         ahead = first if paired["difference"] > 0 else second
         outcome = f"the {ahead} policy succeeded more often. {CAVEAT}"
-    return f"{counts}; {_p(paired['p_value'])}: {outcome}"
+    return f"{counts}; {p_words(paired['p_value'])}: {outcome}"
 
 
 def difference(paired: dict[str, Any]) -> str:
     """The difference of the success rates with its interval, in percentage points."""
-    low, high = (_points(v) for v in paired["difference_interval"])
-    return f"{_points(paired['difference'])} points (95 % interval {low} to {high})"
+    interval = span(paired["difference_interval"], points)
+    return f"{points(paired['difference'])} points (95 % interval {interval})"
+
+
+def succeeded(part: dict[str, Any]) -> str:
+    """Successes of episodes (a list, or their number) with their interval.
+
+    >>> succeeded({"successes": 14, "episodes": 50, "interval": [0.17, 0.42]})
+    '14/50 succeeded (17 to 42 %, 95 % Wilson)'
+    """
+    episodes = part["episodes"] if isinstance(part["episodes"], int) else len(part["episodes"])
+    count = f"{part['successes']}/{episodes}"
+    return f"{count} succeeded ({span(part['interval'])} %, 95 % Wilson)"
+
+
+def percent(share: float) -> str:
+    """A share in per cent, without the sign for it."""
+    return f"{100 * share:.0f}"
+
+
+def span(interval: Sequence[float], words: Callable[[float], str] = percent) -> str:
+    """An interval of shares, in per cent or as `points`.
+
+    >>> span([0.17, 0.42])
+    '17 to 42'
+    """
+    low, high = interval
+    return f"{words(low)} to {words(high)}"
 
 
 def duration(seconds: float) -> str:
@@ -58,11 +85,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _p(value: float) -> str:
+def p_words(value: float) -> str:
+    """A p-value with as many digits as it deserves."""
     if value < 0.001:
         return "p < 0.001"
     return f"p = {value:.2g}" if value >= 0.1 else f"p = {value:.3g}"
 
 
-def _points(share: float) -> str:
-    return f"{100 * share:+.0f}".replace("-", "−")
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{round(100 * share):+d}".replace("-", "−")

@@ -1,9 +1,9 @@
 """How often a policy succeeds, on fixed seeds, beside what nothing and chance achieve."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -13,9 +13,10 @@ from typing import Any
 from gymnasium.vector import VectorEnv
 
 from robowm import __version__
-from robowm.artefact import plain, write_json, write_text
+from robowm.artefact import directory_sha256, plain, read_card, write_json, write_text
 from robowm.errors import UserError, nearest
 from robowm.metrics.intervals import wilson
+from robowm.metrics.result import OPTIONAL, SCHEMA, machine
 from robowm.policy.controller import Controller, NullController, RandomController
 from robowm.progress import progress
 from robowm.sim.film import write_mp4
@@ -69,9 +70,7 @@ def evaluate(
         num_envs: episodes side by side; the results do not depend on it.
 
     Returns:
-        what was written: `episodes` (each with `seed`, `success`, `length`), `successes`,
-        `success_rate`, `interval` (Wilson, 95 %), `baselines` (the same for each), `suite`,
-        `policy`, `settings`, `versions`, `wall_time_s`.
+        what was written, as `robowm.metrics.result` says.
 
     Raises:
         UserError: no such policy or robot, an action of another size, seeds outside the block for
@@ -83,7 +82,7 @@ def evaluate(
     _check(policy, config, num_envs)
     settings = {
         "policy": str(policy),
-        "policy_sha256": _fingerprint(Path(policy)) if policy not in BUILT_IN else None,
+        "policy_sha256": directory_sha256(Path(policy)) if policy not in BUILT_IN else None,
         "suite": task.name,
         **asdict(config),
         "robot": task.robot(config.robot),
@@ -119,12 +118,16 @@ def evaluate(
             for name in controllers
             if name != "policy"
         },
+        "schema": SCHEMA,
         "suite": task.name,
         "policy": str(policy),
+        "training": _training(Path(policy)) if loaded is not None else None,
+        "assets": task.assets,
         "videos": [f"{videos.name}/{film.name}" for film in sorted(videos.glob("*.mp4"))],
         "settings": settings,
         "versions": {"robowm": __version__}
         | {name: version(name) for name in ("robosuite", "mujoco", "gymnasium", "torch")},
+        "machine": machine(),
         "wall_time_s": round(journal.earlier_s + time.monotonic() - begun_s, 1),
     }
     write_json(out, report)
@@ -177,6 +180,7 @@ class Journal:
             "length": result.length,
             "at_s": round(self.earlier_s + time.monotonic() - self._begun_s, 1),
         }
+        line |= {key: said for key in OPTIONAL if (said := getattr(result, key)) is not None}
         self._lines.append(line)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -188,7 +192,8 @@ class Journal:
     def episodes(self, controller: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
         """This controller's episodes in the order of `seeds`."""
         kept = {line["seed"]: line for line in self._lines if line["controller"] == controller}
-        return [{key: kept[seed][key] for key in ("seed", "success", "length")} for seed in seeds]
+        named = ("seed", "success", "length", *OPTIONAL)
+        return [{key: kept[seed][key] for key in named if key in kept[seed]} for seed in seeds]
 
     def remove(self) -> None:
         """The result is written: nothing to go on from."""
@@ -274,13 +279,19 @@ def _load(policy: Path, task: Task) -> Controller:
     return controller
 
 
-def _fingerprint(directory: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
-        digest.update(str(path.relative_to(directory)).encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+def _training(policy: Path) -> dict[str, Any]:
+    """What a policy's directory says of its training: `data_sha256` and `seed`, None if nothing.
+
+    Ours has a card; LeRobot's training command leaves `train_config.json`.
+    """
+    card = read_card(policy) or {}
+    said: dict[str, Any] = {"data_sha256": card.get("dataset_sha256"), "seed": None}
+    try:
+        said["seed"] = card["settings"]["config"]["train"]["seed"]
+    except (KeyError, TypeError):
+        with suppress(OSError, ValueError, AttributeError):
+            said["seed"] = json.loads((policy / "train_config.json").read_text()).get("seed")
+    return said
 
 
 def _film(folder: Path, index: int, result: EpisodeResult, fps: int) -> None:

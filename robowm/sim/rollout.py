@@ -1,7 +1,7 @@
 """Closed-loop episodes, several side by side, one fixed seed each."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +15,8 @@ from robowm.policy.controller import Controller
 from robowm.sim.suite import Task
 from robowm.sim.workers import one_thread_each, serve_parent
 
+TOLD = ("success", "layout", "stage", "partial")  # of an environment's last info
+
 
 @dataclass(frozen=True)
 class EpisodeResult:
@@ -25,12 +27,19 @@ class EpisodeResult:
         success: the task's criterion held.
         length: control steps taken.
         frames: uint8 (length + 1, H, W, 3) where asked for, else None.
+        layout, stage, partial: what the environment's last info says, as `robowm.metrics.result`
+            defines them; None where it says nothing.
+        error: why the episode was stopped; it counts as failed.
     """
 
     seed: int
     success: bool
     length: int
     frames: np.ndarray | None = field(default=None, repr=False, compare=False)
+    layout: int | str | None = None
+    stage: str | None = None
+    partial: dict[str, float] | None = None
+    error: str | None = None
 
 
 class ExpertController:
@@ -128,7 +137,7 @@ def rollout(
                 episode.frames.append(observations["frame"][slot].copy())
             if not (ended[slot] or cut_off[slot]):
                 continue
-            result = episode.result(bool(infos["success"][slot]))
+            result = episode.result(_told(infos, slot, TOLD))
             results[episode.seed] = result
             del running[slot]
             free.append(slot)
@@ -148,9 +157,24 @@ class _Running:
     length: int = 0
     frames: list[np.ndarray] = field(default_factory=list)
 
-    def result(self, success: bool) -> EpisodeResult:
+    def result(self, told: dict[str, Any]) -> EpisodeResult:
         frames = np.stack(self.frames) if self.frames else None
-        return EpisodeResult(self.seed, success, self.length, frames)
+        return EpisodeResult(seed=self.seed, length=self.length, frames=frames, **told)
+
+
+def _told(infos: dict[str, Any], slot: int, names: Iterable[str]) -> dict[str, Any]:
+    """What one environment says under `names`, as plain values; the mask `_name` says who did."""
+    told: dict[str, Any] = {}
+    for name in names:
+        if name not in infos or not infos[f"_{name}"][slot]:
+            continue
+        values = infos[name]
+        if isinstance(values, dict):
+            told[name] = _told(values, slot, [key for key in values if not key.startswith("_")])
+        else:
+            value = values[slot]
+            told[name] = value.item() if isinstance(value, np.generic) else value
+    return told
 
 
 def _reset(envs: Any, begun: dict[int, int], everyone: bool) -> dict[str, np.ndarray]:

@@ -19,9 +19,12 @@ class Task:
         robots: the arms that can do it, the default one first.
         make_env: `make_env(robot=..., size_px=..., camera_jitter=...)`; must be importable, for
             worker processes make their own. The environment has `frame` and `state` in its
-            observations, `success` in its infos, and a method `expert_action()`.
+            observations, `success` in its infos, and a method `expert_action()`. At an
+            episode's end its infos may also have `layout`, `stage` and `partial`, as
+            `robowm.metrics.result` defines them.
         state_names: one name for each element of `state`, with its unit.
         action_names: one name for each element of an action.
+        assets: "stand-in" where meshes or textures are not the benchmark's own; every result says.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Task:
     make_env: Callable[..., Any]
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
+    assets: str | None = None
 
     def robot(self, name: str | None) -> str:
         """The arm of that name; None: the default one.

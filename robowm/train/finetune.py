@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from robowm.artefact import open_stage, plain
+from robowm.artefact import directory_sha256, open_stage, plain
 from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve
@@ -127,7 +127,10 @@ def finetune(model: str, dataset: Path, out: Path, config: FinetuneConfig) -> Fi
         parameters=sum(p.numel() for p in policy.parameters()),
         pretrained_tensors=carried,
     )
-    stage.finish(result={k: v for k, v in asdict(result).items() if k != "directory"})
+    stage.finish(
+        result={k: v for k, v in asdict(result).items() if k != "directory"},
+        dataset_sha256=directory_sha256(demos.root),
+    )
     return result
 
 

@@ -15,6 +15,7 @@ from robowm import recipes
 from robowm.__main__ import main
 from robowm.errors import UserError
 from robowm.metrics.intervals import wilson
+from robowm.metrics.result import machine, read_result
 from robowm.policy.configuration_robowm import RobowmConfig
 from robowm.policy.modeling_robowm import RobowmPolicy
 from robowm.policy.processor_robowm import make_robowm_pre_post_processors
@@ -71,6 +72,9 @@ def test_the_expert_beats_nothing_and_chance(lift: Task, tmp_path: Path) -> None
     for baseline in report["baselines"].values():
         assert baseline["episodes"] == [{"seed": 20, "success": False, "length": 50}]
     assert report["versions"]["robosuite"] == "1.5.1"
+    read = read_result(out)
+    assert [e.end for e in read.episodes] == ["success", "success"]
+    assert read.weightless and read.machine == machine() and report["schema"] == 1
     (film,) = (tmp_path / "deep" / "expert_videos").iterdir()
     assert film.name == "000_success_seed_20.mp4"
     with av.open(str(film)) as container:
@@ -94,6 +98,21 @@ def test_a_killed_run_goes_on_after_its_last_whole_episode(glimpse: Task, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.json", "whole.json"]
 
 
+def test_what_an_episode_says_of_itself_is_kept(tmp_path: Path) -> None:
+    said = EpisodeResult(0, False, 9, layout=3, stage="dropped", partial={"moved": True})
+    stopped = EpisodeResult(1, False, 2, error="NaN from the policy")
+    journal = Journal(tmp_path / "a.json", {})
+    for result in (said, stopped):
+        journal.add("policy", result)
+    kept = Journal(tmp_path / "a.json", {}).episodes("policy", [0, 1])
+    begun = {"success": False}
+    assert kept[0] == begun | {
+        **{"seed": 0, "length": 9, "layout": 3, "stage": "dropped"},
+        "partial": {"moved": True},
+    }
+    assert kept[1] == begun | {"seed": 1, "length": 2, "error": "NaN from the policy"}
+
+
 def test_a_journal_of_other_settings_is_not_used(tmp_path: Path) -> None:
     first = Journal(tmp_path / "a.json", {"seed": 0})
     first.add("policy", EpisodeResult(seed=0, success=True, length=5))
@@ -114,10 +133,18 @@ def test_a_finished_evaluation_is_returned_or_protected(glimpse: Task, tmp_path:
 
 def test_a_policy_directory_is_run(glimpse: Task, tmp_path: Path) -> None:
     policy = policy_directory(tmp_path / "policy", action_dim=7)
+    (policy / "train_config.json").write_text('{"seed": 5}')  # as lerobot-train leaves it
     config = EvalConfig(episodes=2, baseline_episodes=0, videos=0)
     report = evaluate(policy, glimpse, tmp_path / "p.json", config, num_envs=1)
     assert [episode["length"] for episode in report["episodes"]] == [4, 4]
     assert report["settings"]["policy_sha256"]
+    assert report["training"] == {"data_sha256": None, "seed": 5}
+    card = {"kind": "policy", "settings": {"config": {"train": {"seed": 7}}}}
+    (policy / "robowm.json").write_text(json.dumps(card | {"dataset_sha256": "d"}))
+    ours = evaluate(policy, glimpse, tmp_path / "ours.json", config, num_envs=1)
+    assert ours["training"] == read_result(tmp_path / "ours.json").training
+    assert ours["training"] == {"data_sha256": "d", "seed": 7}
+    (policy / "robowm.json").unlink()
     (policy / "note.txt").write_text("other weights")
     with pytest.raises(UserError, match="other settings"):
         evaluate(policy, glimpse, tmp_path / "p.json", config, num_envs=1)

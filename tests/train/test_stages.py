@@ -10,6 +10,7 @@ import pytest
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 from robowm import recipes
+from robowm.artefact import directory_sha256, read_card
 from robowm.batch import Observation
 from robowm.episodes import Episodes
 from robowm.errors import UserError
@@ -107,6 +108,8 @@ def test_a_policy_comes_out_that_acts(
 ) -> None:
     model = "scratch" if source == "scratch" else str(request.getfixturevalue("world"))
     result = finetune(model, demos, tmp_path / "policy", TINY.finetune)
+    card = read_card(tmp_path / "policy")
+    assert card is not None and card["dataset_sha256"] == directory_sha256(demos)
     assert (result.pretrained_tensors > 0) == (source == "world")
     controller = load_controller(tmp_path / "policy")
     assert controller.action_dim == 2

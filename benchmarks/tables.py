@@ -1,0 +1,121 @@
+"""Tables of docs/results.md, made from the JSON files under benchmarks/results/.
+
+    python benchmarks/tables.py            # write them
+    python benchmarks/tables.py --check    # exit code 1 where the page says something else
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`. To add one: a function below, from
+what the JSON holds to Markdown, with its name in TABLES; and the two marks in the page.
+"""
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from robowm.artefact import write_text
+from robowm.report.comparison import markdown_table
+from robowm.report.words import span
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "results.md"
+MARKS = re.compile(r"(<!-- table: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Args:
+    """Flags."""
+
+    check: bool = False
+    """write nothing; exit with 1 when the page differs from the results"""
+    page: Path = PAGE
+    """Markdown file with the marks"""
+
+
+def quickstart(found: dict[str, Any]) -> str:
+    """Success rates of a quickstart's policies and baselines."""
+    config = found["config"]
+    names = {
+        "pretrained": f"pretrained on {config['videos']} action-free videos",
+        "scratch": "from scratch, same budget",
+    }
+    rows = [(names[name], found[name]) for name in names] + list(found["baselines"].items())
+    return markdown_table(
+        ("policy", "successes", "95 % Wilson"),
+        [
+            (name, f"{part['successes']} of {part['episodes']}", f"{span(part['interval'])} %")
+            for name, part in rows
+        ],
+    )
+
+
+def kill_resume(found: dict[str, Any]) -> str:
+    """A stage a row: how often it was killed at work, and how often the result was whole."""
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for kill in found["kills"]:
+        stages.setdefault(kill["stage"], []).append(kill)
+    return markdown_table(
+        ("stage", "undisturbed", "killed", "of these at work", "whole after the same command"),
+        [
+            (
+                f"`{stage}`",
+                f"{kills[0]['whole_s']:.0f} s",
+                str(len(kills)),
+                str(sum(kill["was_running"] for kill in kills)),
+                f"{sum(kill['whole'] for kill in kills)} of {len(kills)}",
+            )
+            for stage, kills in stages.items()
+        ],
+    )
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "quickstart": quickstart,
+    "kill_resume": kill_resume,
+}
+
+
+def fill(page: str, results: Path = RESULTS) -> str:
+    """The page with every table as the results have it.
+
+    Raises:
+        ValueError: a mark without its end, a name without a table, or a table without its marks.
+    """
+    marked = [name for _, name, _, _ in MARKS.findall(page)]
+    if len(marked) != page.count("<!-- table:") or len(marked) != page.count("<!-- end -->"):
+        raise ValueError("every <!-- table: NAME --> needs its own <!-- end -->, and no other")
+    if odd := sorted(set(marked) ^ set(TABLES)):
+        raise ValueError(f"in the page or in TABLES, but not in both: {', '.join(odd)}")
+
+    def filled(match: re.Match[str]) -> str:
+        begin, name, _, end = match.groups()
+        found = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+        return f"{begin}\n{TABLES[name](found)}\n\n{end}"
+
+    return MARKS.sub(filled, page)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the tables, or say where they differ."""
+    args = tyro.cli(Args, args=argv, description=__doc__)
+    old = args.page.read_text(encoding="utf-8")
+    try:
+        new = fill(old)
+    except ValueError as error:
+        print(f"{args.page.name}: {error}", file=sys.stderr)
+        return 1
+    if args.check:
+        sys.stderr.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True)))
+        return int(new != old)
+    write_text(args.page, new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""The tables of docs/results.md are what the JSON files say."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def tables() -> ModuleType:
+    """benchmarks/tables.py; benchmarks are scripts, not a package."""
+    spec = importlib.util.spec_from_file_location("tables", CHECKOUT / "benchmarks" / "tables.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_what_the_results_say(tables: ModuleType) -> None:
+    assert tables.main(["--check"]) == 0, "run benchmarks/tables.py"
+
+
+def test_a_figure_changed_by_hand_is_found_and_mended(
+    tables: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "results.md"
+    right = tables.PAGE.read_text()
+    page.write_text(right.replace("| 14 of 50 |", "| 41 of 50 |"))
+    assert page.read_text() != right
+    assert tables.main(["--check", "--page", str(page)]) == 1
+    said = capsys.readouterr().err
+    assert "-| pretrained on 48 action-free videos | 41 of 50 |" in said
+    assert "41 of 50" in page.read_text()
+    assert tables.main(["--page", str(page)]) == 0
+    assert page.read_text() == right
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<!-- table: quickstart -->\n", "needs its own <!-- end -->"),
+        ("<!-- end -->\n", "needs its own <!-- end -->"),
+        ("<!-- table: quikstart -->\n<!-- end -->\n", "not in both: kill_resume, quickstart, quik"),
+    ],
+)
+def test_marks_that_do_not_fit_are_said(
+    tables: ModuleType,
+    text: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert tables.main(["--page", str(page)]) == 1
+    assert said in capsys.readouterr().err and page.read_text() == text
