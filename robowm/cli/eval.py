@@ -55,6 +55,10 @@ def run(args: Args) -> None:
         low, high = (100 * bound for bound in part["interval"])
         count = f"{part['successes']}/{len(part['episodes'])}"
         print(f"{name}: {count} succeeded ({low:.0f} to {high:.0f} %, 95 % Wilson)")
+        for episode in (e for e in part["episodes"] if "error" in e):
+            print(f"  seed {episode['seed']} failed: {episode['error']}")
+        if part["retries"]:
+            print(f"  {part['retries']} times the simulator crashed and an episode was begun again")
     print(args.out)
 
 

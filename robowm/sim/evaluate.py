@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gymnasium.vector import VectorEnv
-
 from robowm import __version__
 from robowm.artefact import plain, write_json, write_text
 from robowm.errors import UserError, nearest
@@ -19,6 +17,7 @@ from robowm.metrics.intervals import wilson
 from robowm.policy.controller import Controller, NullController, RandomController
 from robowm.progress import progress
 from robowm.sim.film import write_mp4
+from robowm.sim.pool import EnvPool
 from robowm.sim.rollout import EpisodeResult, ExpertController, open_envs, rollout
 from robowm.sim.seeds import EVALUATION, take
 from robowm.sim.suite import Task
@@ -69,9 +68,11 @@ def evaluate(
         num_envs: episodes side by side; the results do not depend on it.
 
     Returns:
-        what was written: `episodes` (each with `seed`, `success`, `length`), `successes`,
-        `success_rate`, `interval` (Wilson, 95 %), `baselines` (the same for each), `suite`,
-        `policy`, `settings`, `versions`, `wall_time_s`.
+        what was written: `episodes` (each with `seed`, `success`, `length`; `stage` where the task
+        names stages; `error` where it could not be played to its end, which is a failure;
+        `retries` where its simulator crashed and it was played again), `successes`,
+        `success_rate`, `interval` (Wilson, 95 %), `errors`, `retries` (sums), `baselines` (the
+        same for each), `suite`, `policy`, `settings`, `versions`, `wall_time_s`.
 
     Raises:
         UserError: no such policy or robot, an action of another size, seeds outside the block for
@@ -133,13 +134,15 @@ def evaluate(
 
 
 def summary(episodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Episodes with their count of successes, rate, and the rate's 95 % Wilson interval."""
+    """Episodes with their successes, rate, its 95 % Wilson interval, errors and retries."""
     successes = sum(episode["success"] for episode in episodes)
     return {
         "episodes": list(episodes),
         "successes": successes,
         "success_rate": successes / len(episodes) if episodes else 0.0,
         "interval": list(wilson(successes, len(episodes))),
+        "errors": sum("error" in episode for episode in episodes),
+        "retries": sum(episode.get("retries", 0) for episode in episodes),
     }
 
 
@@ -170,11 +173,17 @@ class Journal:
 
     def add(self, controller: str, result: EpisodeResult) -> None:
         """Keep one episode."""
-        line = {
-            "controller": controller,
+        episode = {
             "seed": result.seed,
             "success": result.success,
             "length": result.length,
+            "stage": result.stage,
+            "error": result.error,
+            "retries": result.retries or None,
+        }
+        line = {
+            "controller": controller,
+            "episode": {key: value for key, value in episode.items() if value is not None},
             "at_s": round(self.earlier_s + time.monotonic() - self._begun_s, 1),
         }
         self._lines.append(line)
@@ -183,12 +192,15 @@ class Journal:
 
     def finished(self, controller: str) -> set[int]:
         """Seeds that this controller has done."""
-        return {line["seed"] for line in self._lines if line["controller"] == controller}
+        return {e["seed"] for e in self._episodes(controller)}
 
     def episodes(self, controller: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
         """This controller's episodes in the order of `seeds`."""
-        kept = {line["seed"]: line for line in self._lines if line["controller"] == controller}
-        return [{key: kept[seed][key] for key in ("seed", "success", "length")} for seed in seeds]
+        kept = {episode["seed"]: episode for episode in self._episodes(controller)}
+        return [kept[seed] for seed in seeds]
+
+    def _episodes(self, controller: str) -> list[dict[str, Any]]:
+        return [line["episode"] for line in self._lines if line["controller"] == controller]
 
     def remove(self) -> None:
         """The result is written: nothing to go on from."""
@@ -206,7 +218,7 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _controllers(
-    envs: VectorEnv, policy: str, loaded: Controller | None, baseline_episodes: int
+    envs: EnvPool, policy: str, loaded: Controller | None, baseline_episodes: int
 ) -> dict[str, Callable[[], Controller]]:
     space: Any = envs.single_action_space
     action_dim = space.shape[0]
