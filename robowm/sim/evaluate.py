@@ -18,7 +18,7 @@ from robowm.policy.controller import Controller, NullController, RandomControlle
 from robowm.progress import progress
 from robowm.sim.film import write_mp4
 from robowm.sim.pool import EnvPool
-from robowm.sim.rollout import EpisodeResult, ExpertController, open_envs, rollout
+from robowm.sim.rollout import TOLD, EpisodeResult, ExpertController, open_envs, rollout
 from robowm.sim.seeds import EVALUATION, take
 from robowm.sim.suite import Task
 
@@ -75,8 +75,9 @@ def evaluate(
         same for each), `suite`, `policy`, `settings`, `versions`, `wall_time_s`.
 
     Raises:
-        UserError: no such policy or robot, an action of another size, seeds outside the block for
-            evaluation, or `out` cannot be written or holds the result of other settings.
+        UserError: no such policy or robot, a policy that does not fit the task (camera, sizes,
+            rate) or lacks its statistics, seeds outside the block for evaluation, or `out` cannot
+            be written or holds the result of other settings. No simulator has started then.
     """
     config = config or EvalConfig()
     out = Path(out)
@@ -90,10 +91,11 @@ def evaluate(
         "robot": task.robot(config.robot),
         "baseline_episodes": _baseline_count(config),
         "max_steps": task.max_steps,
+        **task.prepare(),
     }
     if (done := _finished(out, settings)) is not None:
         return done
-    loaded = None if policy in BUILT_IN else _load(Path(policy), task)
+    loaded = None if policy in BUILT_IN else _load(Path(policy), task, config.size_px)
     begun_s = time.monotonic()
     journal = Journal(out, settings)
     videos = out.parent / f"{out.stem}_videos"
@@ -177,10 +179,8 @@ class Journal:
             "seed": result.seed,
             "success": result.success,
             "length": result.length,
-            "stage": result.stage,
-            "error": result.error,
             "retries": result.retries or None,
-        }
+        } | {name: getattr(result, name) for name in (*TOLD, "error")}
         line = {
             "controller": controller,
             "episode": {key: value for key, value in episode.items() if value is not None},
@@ -271,7 +271,12 @@ def _finished(out: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     )
 
 
-def _load(policy: Path, task: Task) -> Controller:
+def _load(policy: Path, task: Task, size_px: int) -> Controller:
+    """A policy, once it is known to fit the task.
+
+    Raises:
+        UserError: it does not, and in what.
+    """
     from robowm.policy.lerobot_controller import load_controller
 
     controller = load_controller(policy)
@@ -283,6 +288,17 @@ def _load(policy: Path, task: Task) -> Controller:
                 f"{policy} has {what}s of size {got}; {task.name} expects {size}: "
                 f"{', '.join(getattr(task, f'{what}_names'))}."
             )
+    if controller.cameras != {task.camera: (size_px, size_px)}:
+        seen = ", ".join(f"{name} {h}x{w}" for name, (h, w) in controller.cameras.items())
+        raise UserError(
+            f"{policy} was trained on {seen} pixels; {task.name} gives {task.camera} "
+            f"{size_px}x{size_px}. Expected the camera and size of its demonstrations (--size-px)."
+        )
+    if controller.control_hz not in (None, task.control_hz):
+        raise UserError(
+            f"{policy} was trained on demonstrations at {controller.control_hz:g} Hz; {task.name} "
+            f"runs at {task.control_hz} Hz. Expected the same rate: record them again at it."
+        )
     return controller
 
 

@@ -113,10 +113,10 @@ def turn_to(now: Privileged, pointing: np.ndarray, fingers: np.ndarray) -> np.nd
         pointing: float64 (3,), unit vector for the hand's z axis.
         fingers: float64 (3,), unit vector at a right angle to it, for `finger_axis`.
     """
-    have = (now.hand.axes[:, 2], now.finger_axis)
-    have = (*have, np.cross(*have))
-    want = (pointing, fingers, np.cross(pointing, fingers))
-    return 0.5 * np.sum([np.cross(h, w) for h, w in zip(have, want, strict=True)], axis=0)
+    points, closes = now.hand.axes[:, 2], now.finger_axis
+    have = np.stack([points, closes, np.cross(points, closes)])
+    want = np.stack([pointing, fingers, np.cross(pointing, fingers)])
+    return 0.5 * np.cross(have, want).sum(axis=0)
 
 
 def heading(vector: np.ndarray) -> float:

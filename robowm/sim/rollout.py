@@ -17,6 +17,7 @@ from robowm.sim.pool import Crashed, EnvPool, Step
 from robowm.sim.suite import Task
 
 MAX_RETRIES = 2
+TOLD = ("layout", "stage", "partial")  # of an environment's last info
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class EpisodeResult:
         seed: of the layout and of the controller's noise.
         success: the task's criterion held.
         length: control steps taken.
-        stage: how far it came, where the environment says so (`info["stage"]`).
+        layout, stage, partial: what the environment's last info says of where it took place, how
+            far it came, and its partial measures; None where it says nothing.
         error: why the episode could not be played to its end; None: it was.
         retries: how often it was begun again because its simulator crashed.
         frames: uint8 (length + 1, H, W, 3) where asked for, else None.
@@ -36,7 +38,9 @@ class EpisodeResult:
     seed: int
     success: bool
     length: int
+    layout: int | str | None = None
     stage: str | None = None
+    partial: dict[str, float] | None = None
     error: str | None = None
     retries: int = 0
     frames: np.ndarray | None = field(default=None, repr=False, compare=False)
@@ -66,8 +70,9 @@ def open_envs(
     """`num_envs` environments of one task: worker processes, or this process when it is one.
 
     Raises:
-        UserError: the task has no such robot.
+        UserError: the task has no such robot, or what its simulator needs is missing.
     """
+    task.prepare()
     make = partial(task.make_env, robot=task.robot(robot), size_px=size_px)
     with closing(EnvPool(make, num_envs)) as envs:
         yield envs
@@ -171,6 +176,15 @@ class _Running:
         self.retries += 1
 
     def result(self, success: bool, error: str | None) -> EpisodeResult:
-        stage = self.now.info.get("stage") if self.now else None
+        info = self.now.info if self.now else {}
+        told = {name: info[name] for name in TOLD if name in info}
         frames = np.stack(self.frames) if self.frames else None
-        return EpisodeResult(self.seed, success, self.length, stage, error, self.retries, frames)
+        return EpisodeResult(
+            self.seed,
+            success,
+            self.length,
+            error=error,
+            retries=self.retries,
+            frames=frames,
+            **told,
+        )

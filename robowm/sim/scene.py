@@ -6,6 +6,7 @@ does the same physics (a test compares the two) in two thirds of the time.
 """
 
 import atexit
+import ctypes
 import logging
 import os
 import weakref
@@ -16,6 +17,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+
+from robowm.errors import UserError
+from robowm.sim.looks import Looks
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is imported
 os.environ.setdefault("LP_NUM_THREADS", "0")  # the CPU renderer's threads cost more than they give
@@ -41,6 +45,7 @@ LANDMARKS = {
         "frame": ("body", "Door_frame"),
     },
 }
+EGL_MEND = "Install EGL and Mesa's drivers: apt install libegl1 libegl-mesa0 libgl1-mesa-dri."
 BUILD_SEED = 0  # Lift draws its cube's size when the model is built: one size for everybody
 SUPERSAMPLE = 2  # cheaper than the renderer's own antialiasing: 11 ms a frame against 17
 
@@ -68,6 +73,20 @@ class Privileged:
     finger_axis: np.ndarray
     gap_m: float
     objects: dict[str, Body]
+
+
+def require_egl(library: str = "libEGL.so.1") -> dict[str, str]:
+    """Say what is missing for drawing before a simulator starts; nothing to add to a result.
+
+    Raises:
+        UserError: MuJoCo is to draw through EGL, and the library is not on this machine.
+    """
+    if os.environ["MUJOCO_GL"] == "egl":
+        try:
+            ctypes.CDLL(library)
+        except OSError as error:
+            raise UserError(f"robosuite draws through EGL: {error}. {EGL_MEND}") from error
+    return {}
 
 
 class Scene:
@@ -181,13 +200,16 @@ class Camera:
         visual = self._model.vis
         visual.quality.offsamples = 0
         visual.global_.offwidth = visual.global_.offheight = size_px * SUPERSAMPLE
-        self._renderer = mujoco.Renderer(
-            self._model, height=size_px * SUPERSAMPLE, width=size_px * SUPERSAMPLE
-        )
+        side = size_px * SUPERSAMPLE
+        try:
+            self._renderer = mujoco.Renderer(self._model, height=side, width=side)
+        except (ImportError, RuntimeError) as error:  # its library is there, a driver is not
+            raise UserError(f"MuJoCo cannot draw: {error}. {EGL_MEND}") from error
         _open_cameras.add(self)
         _close_cameras_at_exit()
         # the floor's and table's mirror images are half of the drawing time
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+        self.looks = Looks(self._model, self._renderer)
         self._options = mujoco.MjvOption()
         self._options.geomgroup[0] = 0  # collision shapes
         self._options.sitegroup[:] = 0  # robosuite's markers

@@ -22,6 +22,9 @@ class Task:
             observations, `success` in its infos, and a method `expert_action()`.
         state_names: one name for each element of `state`, with its unit.
         action_names: one name for each element of an action.
+        camera: the name that the frames have in demonstrations and for policies.
+        prepare: called before any simulator starts; raises UserError when something it needs is
+            missing, and returns what must stand in every result.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Task:
     make_env: Callable[..., Any]
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
+    camera: str = "observation.images.agentview"
+    prepare: Callable[[], Mapping[str, str]] = dict
 
     def robot(self, name: str | None) -> str:
         """The arm of that name; None: the default one.
