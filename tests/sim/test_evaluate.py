@@ -1,7 +1,10 @@
 """Evaluation: honest numbers, resumable, and one line for every mistake."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +25,8 @@ from robowm.policy.processor_robowm import make_robowm_pre_post_processors
 from robowm.sim.evaluate import EvalConfig, Journal, evaluate, summary
 from robowm.sim.rollout import EpisodeResult
 from robowm.sim.suite import Task
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +184,29 @@ def test_a_checkpoint_without_its_processors_is_refused(lift: Task, tmp_path: Pa
     (policy / "policy_postprocessor.json").unlink()
     with pytest.raises(UserError, match="has no processors"):
         evaluate(policy, lift, tmp_path / "p.json")
+
+
+def test_lerobot_eval_runs_it(tmp_path: Path) -> None:
+    words = [
+        f"--policy.path={policy_directory(tmp_path / 'policy')}",
+        "--env.discover_packages_path=robowm.sim.lerobot_env",
+        "--env.type=robowm",
+        "--env.task=Lift",
+        "--env.max_steps=3",
+        "--eval.n_episodes=1",
+        "--eval.batch_size=1",
+        "--policy.device=cpu",
+        f"--output_dir={tmp_path / 'out'}",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "lerobot.scripts.lerobot_eval", *words],
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (report,) = (tmp_path / "out").rglob("eval_info.json")
+    assert json.loads(report.read_text())["overall"]["pc_success"] == 0.0
 
 
 @pytest.mark.parametrize(
