@@ -3,9 +3,9 @@
     lerobot-eval --policy.path=POLICY --env.discover_packages_path=robowm.sim.lerobot_env \\
         --env.type=robowm --env.task=Lift --eval.n_episodes=50 --eval.batch_size=1
 
-Importing this registers the type `robowm`, and the policy type of that name. It is a package because
-LeRobot walks through the modules of what it is told to discover. LeRobot's own loop judges as ours
-does (success within `max_steps`), without intervals, retries and stages.
+Importing this registers the type `robowm`, and the policy type of that name. It is a package
+because LeRobot walks through the modules of what it is told to discover. LeRobot's own loop judges
+as ours does (success within `max_steps`), without intervals, retries and stages.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,6 @@ import robowm.policy.modeling_robowm  # noqa: F401  registers the type "robowm"
 from robowm.sim.robosuite_env import (
     ACTION_NAMES,
     CONTROL_HZ,
-    MAX_STEPS,
     STATE_NAMES,
     TASKS,
     RobosuiteEnv,
