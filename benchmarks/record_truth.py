@@ -21,11 +21,13 @@ import tyro
 from robowm.artefact import open_stage
 from robowm.episodes import IMAGE_PREFIX, EpisodeWriter, image_feature, vector_feature
 from robowm.progress import progress
-from robowm.sim.robosuite_env import ACTION_NAMES, CONTROL_HZ, ROBOTS, TASKS, RobosuiteEnv
+from robowm.sim.robosuite_env import ACTION_NAMES, CONTROL_HZ, TASKS, RobosuiteEnv
 from robowm.sim.seeds import VIDEO, take
 from robowm.sim.workers import run_jobs
 
 CAMERA = f"{IMAGE_PREFIX}main"
+ARMS = ("Panda", "UR5e", "Kinova3", "IIWA", "Jaco")
+FILMED = ("Lift", "Stack")
 EE_NAMES = ["dx_m", "dy_m", "dz_m", "dgap_m"]
 CAMERA_NAMES = ["dx_m", "dy_m", "dz_m", "turn_x_rad", "turn_y_rad", "turn_z_rad"]
 
@@ -60,7 +62,7 @@ def main(args: Args) -> None:
     shards = stage.work / "shards"
     shards.mkdir(exist_ok=True)
     seeds = take(VIDEO, args.seed, args.episodes)
-    pairs = [(robot, task) for robot in ROBOTS for task in TASKS]
+    pairs = [(robot, task) for robot in ARMS for task in FILMED]
     jobs = [
         partial(play, robot, task, args, shards, [*seeds[n :: len(pairs)]])
         for n, (robot, task) in enumerate(pairs)

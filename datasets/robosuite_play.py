@@ -5,12 +5,12 @@ not kept anywhere: this is the stand-in for video found in the world.
 """
 
 from robowm.sim.record import VideoSpec
-from robowm.sim.robosuite_env import CONTROL_HZ, ROBOTS, RobosuiteEnv
+from robowm.sim.robosuite_env import CONTROL_HZ, RobosuiteEnv
 
 SPEC = VideoSpec(
     make_env=RobosuiteEnv,
     tasks=("Stack", "Lift"),
-    robots=ROBOTS,
+    robots=("Panda", "UR5e", "Kinova3", "IIWA", "Jaco"),
     fps=CONTROL_HZ,
     size_px=96,
     camera_jitter=1.0,

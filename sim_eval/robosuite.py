@@ -1,9 +1,12 @@
-"""robosuite 1.5: a cube to lift, a cube to stack, seen by one camera in front of the table.
+"""robosuite 1.5: cubes, a can, a nut and a door, seen by one camera in front of the table.
 
 The criteria are robosuite's own (Lift: the cube's centre 4 cm above the table; Stack: cube A on
-cube B and let go), held for two control steps of 0.1 s. Layouts are drawn from robosuite's own
-ranges: the cube of Lift lies in a square of 6 cm, the cubes of Stack in one of 16 cm, turned at
-random; the arm's joints start with 0.02 rad of noise.
+cube B and let go; PickPlaceCan: the can in its quarter of the other bin and let go;
+NutAssemblySquare: the nut down on its peg; Door: the hinge turned by 0.3 rad, the handle has to be
+turned first), held for two control steps of 0.1 s. Layouts are drawn from robosuite's own ranges:
+the cube of Lift lies in a square of 6 cm, the cubes of Stack in one of 16 cm, the can anywhere in
+its bin, the nut on a strip of 12 cm, all turned at random; the door is turned by up to 0.25 rad;
+the arm's joints start with 0.02 rad of noise.
 """
 
 from functools import partial
@@ -17,6 +20,7 @@ from robowm.sim.robosuite_env import (
     TASKS,
     RobosuiteEnv,
 )
+from robowm.sim.scene import require_egl
 from robowm.sim.suite import Suite, Task
 
 SUITE = Suite(
@@ -31,6 +35,7 @@ SUITE = Suite(
             make_env=partial(RobosuiteEnv, task=task),
             state_names=tuple(STATE_NAMES),
             action_names=tuple(ACTION_NAMES),
+            prepare=require_egl,
         )
         for task, text in TASKS.items()
     },

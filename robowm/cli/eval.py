@@ -34,6 +34,8 @@ class Args:
     """Episodes of the null and of the random policy; None: as many, at most 20; 0: none."""
     videos: int = 4
     """How many of the first episodes are kept as mp4."""
+    size_px: int = 64
+    """Height and width of the frames the policy is given, pixels."""
     num_envs: int = 2
     """Episodes side by side, each in a process; results do not depend on it."""
 
@@ -49,11 +51,16 @@ def run(args: Args) -> None:
         robot=args.robot,
         baseline_episodes=args.baseline_episodes,
         videos=args.videos,
+        size_px=args.size_px,
     )
     report = evaluate(args.policy, task_named(args.suite), args.out, config, args.num_envs)
     baselines = [(f"baseline {name}", part) for name, part in report["baselines"].items()]
     for name, part in [(args.policy, report), *baselines]:
         print(f"{name}: {succeeded(part)}")
+        for episode in (e for e in part["episodes"] if "error" in e):
+            print(f"  seed {episode['seed']} failed: {episode['error']}")
+        if part["retries"]:
+            print(f"  {part['retries']} times the simulator crashed and an episode was begun again")
     print(args.out)
 
 

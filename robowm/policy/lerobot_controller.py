@@ -32,6 +32,11 @@ class LeRobotController:
     Args:
         policy: a LeRobot policy with `predict_action_chunk`.
         pre, post: its pipelines.
+
+    Attributes:
+        cameras: the names of its image inputs, each with height and width of the demonstrations'
+            frames, pixels.
+        control_hz: rate of its demonstrations, where its configuration says it.
     """
 
     def __init__(self, policy: Any, pre: Any, post: Any) -> None:
@@ -40,8 +45,10 @@ class LeRobotController:
         self.config = config
         self.action_dim = int(config.action_feature.shape[0])
         self.state_dim = int(config.robot_state_feature.shape[0])
-        self.camera = next(iter(config.image_features))
-        shape = config.image_features[self.camera].shape[-2:]
+        self.cameras = {name: tuple(f.shape[-2:]) for name, f in config.image_features.items()}
+        self.control_hz: float | None = getattr(config, "control_hz", None)
+        self.camera = next(iter(self.cameras))
+        shape = self.cameras[self.camera]
         # ours shrinks frames as its training did; other policies get the size they declare
         self.size_px = (config.size_px,) * 2 if hasattr(config, "size_px") else tuple(shape)
         self._slots: dict[int, Slot] = {}
@@ -94,7 +101,7 @@ def load_controller(name_or_path: str | Path) -> LeRobotController:
     """A policy directory (or Hub id) ready to act.
 
     Raises:
-        UserError: no such directory, or not a LeRobot policy.
+        UserError: no such directory, not a LeRobot policy, or statistics are missing.
     """
     directory = resolve(name_or_path)
     try:
@@ -114,5 +121,31 @@ def load_controller(name_or_path: str | Path) -> LeRobotController:
     config = PreTrainedConfig.from_pretrained(directory)
     with redirect_stdout(sys.stderr):  # LeRobot prints there; ours is for results
         policy = get_policy_class(kind).from_pretrained(directory, config=config)
-    pre, post = make_pre_post_processors(config, pretrained_path=str(directory))
+    try:
+        pre, post = make_pre_post_processors(config, pretrained_path=str(directory))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{name_or_path} has no processors ({error}); expected policy_preprocessor.json, "
+            "policy_postprocessor.json and their statistics beside the weights."
+        ) from error
+    _check_statistics(name_or_path, pre, post)
     return LeRobotController(policy.eval(), pre, post)
+
+
+def _check_statistics(name: str | Path, *pipelines: Any) -> None:
+    """LeRobot passes a feature without statistics through as it is; refuse that."""
+    from lerobot.configs import NormalizationMode
+
+    for step in (step for pipeline in pipelines for step in pipeline.steps):
+        if not hasattr(step, "norm_map"):
+            continue
+        outputs = type(step).__name__.startswith("Unnormalizer")
+        for key, feature in step.features.items():
+            mode = step.norm_map.get(feature.type, NormalizationMode.IDENTITY)
+            if mode is NormalizationMode.IDENTITY or (key == "action") != outputs:
+                continue
+            if not step._tensor_stats.get(key):
+                raise UserError(
+                    f"{name} has no statistics for {key}; expected those of its demonstrations in "
+                    "policy_preprocessor_step_*.safetensors and policy_postprocessor_step_*."
+                )

@@ -10,17 +10,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gymnasium.vector import VectorEnv
-
 from robowm import __version__
 from robowm.artefact import directory_sha256, plain, read_card, write_json, write_text
 from robowm.errors import UserError, nearest
 from robowm.metrics.intervals import wilson
-from robowm.metrics.result import OPTIONAL, SCHEMA, machine
+from robowm.metrics.result import SCHEMA, machine
 from robowm.policy.controller import Controller, NullController, RandomController
 from robowm.progress import progress
 from robowm.sim.film import write_mp4
-from robowm.sim.rollout import EpisodeResult, ExpertController, open_envs, rollout
+from robowm.sim.pool import EnvPool
+from robowm.sim.rollout import TOLD, EpisodeResult, ExpertController, open_envs, rollout
 from robowm.sim.seeds import EVALUATION, take
 from robowm.sim.suite import Task
 
@@ -73,8 +72,9 @@ def evaluate(
         what was written, as `robowm.metrics.result` says.
 
     Raises:
-        UserError: no such policy or robot, an action of another size, seeds outside the block for
-            evaluation, or `out` cannot be written or holds the result of other settings.
+        UserError: no such policy or robot, a policy that does not fit the task (camera, sizes,
+            rate) or lacks its statistics, seeds outside the block for evaluation, or `out` cannot
+            be written or holds the result of other settings. No simulator has started then.
     """
     config = config or EvalConfig()
     out = Path(out)
@@ -88,10 +88,11 @@ def evaluate(
         "robot": task.robot(config.robot),
         "baseline_episodes": _baseline_count(config),
         "max_steps": task.max_steps,
+        **task.prepare(),
     }
     if (done := _finished(out, settings)) is not None:
         return done
-    loaded = None if policy in BUILT_IN else _load(Path(policy), task)
+    loaded = None if policy in BUILT_IN else _load(Path(policy), task, config.size_px)
     begun_s = time.monotonic()
     journal = Journal(out, settings)
     videos = out.parent / f"{out.stem}_videos"
@@ -122,7 +123,7 @@ def evaluate(
         "suite": task.name,
         "policy": str(policy),
         "training": _training(Path(policy)) if loaded is not None else None,
-        "assets": task.assets,
+        "assets": settings.get("assets"),
         "videos": [f"{videos.name}/{film.name}" for film in sorted(videos.glob("*.mp4"))],
         "settings": settings,
         "versions": {"robowm": __version__}
@@ -136,13 +137,15 @@ def evaluate(
 
 
 def summary(episodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Episodes with their count of successes, rate, and the rate's 95 % Wilson interval."""
+    """Episodes with their successes, rate, its 95 % Wilson interval, errors and retries."""
     successes = sum(episode["success"] for episode in episodes)
     return {
         "episodes": list(episodes),
         "successes": successes,
         "success_rate": successes / len(episodes) if episodes else 0.0,
         "interval": list(wilson(successes, len(episodes))),
+        "errors": sum("error" in episode for episode in episodes),
+        "retries": sum(episode.get("retries", 0) for episode in episodes),
     }
 
 
@@ -173,27 +176,32 @@ class Journal:
 
     def add(self, controller: str, result: EpisodeResult) -> None:
         """Keep one episode."""
-        line = {
-            "controller": controller,
+        episode = {
             "seed": result.seed,
             "success": result.success,
             "length": result.length,
+            "retries": result.retries or None,
+        } | {name: getattr(result, name) for name in (*TOLD, "error")}
+        line = {
+            "controller": controller,
+            "episode": {key: value for key, value in episode.items() if value is not None},
             "at_s": round(self.earlier_s + time.monotonic() - self._begun_s, 1),
         }
-        line |= {key: said for key in OPTIONAL if (said := getattr(result, key)) is not None}
         self._lines.append(line)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def finished(self, controller: str) -> set[int]:
         """Seeds that this controller has done."""
-        return {line["seed"] for line in self._lines if line["controller"] == controller}
+        return {e["seed"] for e in self._episodes(controller)}
 
     def episodes(self, controller: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
         """This controller's episodes in the order of `seeds`."""
-        kept = {line["seed"]: line for line in self._lines if line["controller"] == controller}
-        named = ("seed", "success", "length", *OPTIONAL)
-        return [{key: kept[seed][key] for key in named if key in kept[seed]} for seed in seeds]
+        kept = {episode["seed"]: episode for episode in self._episodes(controller)}
+        return [kept[seed] for seed in seeds]
+
+    def _episodes(self, controller: str) -> list[dict[str, Any]]:
+        return [line["episode"] for line in self._lines if line["controller"] == controller]
 
     def remove(self) -> None:
         """The result is written: nothing to go on from."""
@@ -211,7 +219,7 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _controllers(
-    envs: VectorEnv, policy: str, loaded: Controller | None, baseline_episodes: int
+    envs: EnvPool, policy: str, loaded: Controller | None, baseline_episodes: int
 ) -> dict[str, Callable[[], Controller]]:
     space: Any = envs.single_action_space
     action_dim = space.shape[0]
@@ -264,7 +272,12 @@ def _finished(out: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     )
 
 
-def _load(policy: Path, task: Task) -> Controller:
+def _load(policy: Path, task: Task, size_px: int) -> Controller:
+    """A policy, once it is known to fit the task.
+
+    Raises:
+        UserError: it does not, and in what.
+    """
     from robowm.policy.lerobot_controller import load_controller
 
     controller = load_controller(policy)
@@ -276,6 +289,17 @@ def _load(policy: Path, task: Task) -> Controller:
                 f"{policy} has {what}s of size {got}; {task.name} expects {size}: "
                 f"{', '.join(getattr(task, f'{what}_names'))}."
             )
+    if controller.cameras != {task.camera: (size_px, size_px)}:
+        seen = ", ".join(f"{name} {h}x{w}" for name, (h, w) in controller.cameras.items())
+        raise UserError(
+            f"{policy} was trained on {seen} pixels; {task.name} gives {task.camera} "
+            f"{size_px}x{size_px}. Expected the camera and size of its demonstrations (--size-px)."
+        )
+    if controller.control_hz not in (None, task.control_hz):
+        raise UserError(
+            f"{policy} was trained on demonstrations at {controller.control_hz:g} Hz; {task.name} "
+            f"runs at {task.control_hz} Hz. Expected the same rate: record them again at it."
+        )
     return controller
 
 

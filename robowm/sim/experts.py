@@ -5,19 +5,14 @@ from typing import Protocol
 
 import numpy as np
 
-from robowm.sim.scene import Body, Privileged
+from robowm.sim.expert_door import DoorExpert
+from robowm.sim.expert_place import CanExpert, NutExpert
+from robowm.sim.grasp import CLOSE, OPEN, UP, Grasp, move
+from robowm.sim.scene import Privileged
 
-POSITION_GAIN = 2.0  # action units of 5 cm asked for each 5 cm still to go
-ROTATION_GAIN = 1.5
-OPEN, CLOSE = -1.0, 1.0
-UP = np.array([0.0, 0.0, 1.0])
-ABOVE_M = 0.07  # how far over an object the hand waits until it stands right
 LIFT_M = 0.12
 STACKED_M = 0.045  # between the cubes' centres when one stands on the other
 CLEARANCE_M = 0.04  # between a carried cube and the one it passes over
-OBSTACLE_M = 0.09  # nearer than this, another cube is in the way of a finger
-NEAR_M = 0.012
-NEAR_RAD = 0.15
 
 
 class Expert(Protocol):
@@ -78,70 +73,10 @@ class StackExpert:
         return move(now, self._opened_at_m + rise_m * UP, OPEN)
 
 
-class Grasp:
-    """The common beginning: over the object, down, close. None from `act` means it is held."""
-
-    def __init__(self, name: str, beside: str | None = None) -> None:
-        self._name, self._beside = name, beside
-        self._begin()
-
-    def _begin(self) -> None:
-        self._phase = "above"
-        self._closing_steps = 0
-        self._last_gap_m = np.inf
-        self.picked_at_m = np.zeros(3)
-
-    def act(self, now: Privileged) -> np.ndarray | None:
-        """The next action, or None once the object is between the fingers."""
-        cube = now.objects[self._name]
-        if self._phase == "held":
-            if np.linalg.norm(now.hand.pos_m - cube.pos_m) < 0.05:
-                return None
-            self._begin()
-        obstacle_m = now.objects[self._beside].pos_m if self._beside else None
-        yaw_rad = yaw_error(now, cube, obstacle_m)
-        error = cube.pos_m - now.hand.pos_m
-        if self._phase == "above":
-            if np.linalg.norm(error[:2]) < NEAR_M and abs(yaw_rad) < NEAR_RAD:
-                self._phase = "down"
-            return move(now, cube.pos_m + ABOVE_M * UP, OPEN, yaw_rad)
-        if self._phase == "down":
-            if np.linalg.norm(error) < NEAR_M:
-                self._phase = "close"
-            return move(now, cube.pos_m, OPEN, yaw_rad)
-        self._closing_steps += 1
-        if self._closing_steps > 3 and self._last_gap_m - now.gap_m < 0.001:
-            self._phase = "held"
-        self._last_gap_m = now.gap_m
-        self.picked_at_m = cube.pos_m.copy()
-        return move(now, cube.pos_m, CLOSE)
-
-
-def move(now: Privileged, to_m: np.ndarray, gripper: float, yaw_rad: float = 0.0) -> np.ndarray:
-    """The action that brings the hand towards `to_m`, upright, turned by `yaw_rad` about z."""
-    position = POSITION_GAIN * (to_m - now.hand.pos_m) / 0.05
-    upright = np.cross(now.hand.axes[:, 2], -UP)  # brings the fingers' axis down
-    rotation = ROTATION_GAIN * (upright + yaw_rad * UP) / 0.5
-    return np.clip([*position, *rotation, gripper], -1, 1).astype(np.float32)
-
-
-def yaw_error(now: Privileged, cube: Body, obstacle_m: np.ndarray | None = None) -> float:
-    """The least turn about z, rad, that makes the fingers close on two of the cube's faces.
-
-    Next to an obstacle it is the pair of faces that leaves the obstacle out of the fingers' way.
-    """
-    fingers = np.arctan2(now.finger_axis[1], now.finger_axis[0])
-    faces = np.arctan2(cube.axes[1, 0], cube.axes[0, 0])
-    turn = _wrap(faces - fingers, np.pi / 2)
-    if obstacle_m is None or np.linalg.norm(obstacle_m - cube.pos_m) > OBSTACLE_M:
-        return turn
-    towards = np.arctan2(*(obstacle_m - cube.pos_m)[[1, 0]])
-    turns = [_wrap(turn + quarter, np.pi) for quarter in (0.0, np.pi / 2)]
-    return min(turns, key=lambda t: abs(np.cos(fingers + t - towards)))
-
-
-def _wrap(angle_rad: float, period_rad: float) -> float:
-    return float((angle_rad + period_rad / 2) % period_rad - period_rad / 2)
-
-
-EXPERTS: dict[str, Callable[[], Expert]] = {"Lift": LiftExpert, "Stack": StackExpert}
+EXPERTS: dict[str, Callable[[], Expert]] = {
+    "Lift": LiftExpert,
+    "Stack": StackExpert,
+    "PickPlaceCan": CanExpert,
+    "NutAssemblySquare": NutExpert,
+    "Door": DoorExpert,
+}

@@ -1,9 +1,9 @@
-"""robosuite's Lift and Stack as Gymnasium environments: one camera, one state vector, any arm.
+"""robosuite's tasks as Gymnasium environments: one camera, one state vector, any arm.
 
     env = RobosuiteEnv(RobosuiteConfig(task="Stack", robot="UR5e"))
     observation, info = env.reset(seed=3)
 
-Importing this registers `robowm/Lift-v0` and `robowm/Stack-v0`.
+Importing this registers `robowm/Lift-v0` and so on, one for each of TASKS.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,16 @@ import numpy as np
 from robowm.errors import UserError, nearest
 from robowm.sim.experts import EXPERTS
 from robowm.sim.scene import GRIPPERS, Camera, Scene
+from robowm.sim.stages import COURSES, StageTracker
 
-TASKS = {"Lift": "lift the red cube", "Stack": "stack the red cube on the green cube"}
-MAX_STEPS = {"Lift": 50, "Stack": 100}
+TASKS = {
+    "Lift": "lift the red cube",
+    "Stack": "stack the red cube on the green cube",
+    "PickPlaceCan": "put the can into its place in the other bin",
+    "NutAssemblySquare": "put the square nut on the square peg",
+    "Door": "open the door",
+}
+MAX_STEPS = {"Lift": 50, "Stack": 100, "PickPlaceCan": 120, "NutAssemblySquare": 160, "Door": 100}
 ROBOTS = tuple(GRIPPERS)
 CONTROL_HZ = 10
 SUCCESS_HOLD_STEPS = 2
@@ -47,6 +54,9 @@ class RobosuiteConfig:
             15 cm and some degrees. For video only: policies are evaluated with 0.
         camera_shake: 0 holds the camera still during an episode; 1 moves it like a hand would,
             and `info["camera_sway"]` tells by how much. For video only.
+        light_jitter: 0 leaves the light; 1 moves, dims and tints it anew at every reset.
+        texture_jitter: 0 leaves table, bins, floor and walls; 1 gives them other colours and
+            patterns at every reset.
     """
 
     task: str = "Lift"
@@ -55,10 +65,12 @@ class RobosuiteConfig:
     max_steps: int | None = None
     camera_jitter: float = 0.0
     camera_shake: float = 0.0
+    light_jitter: float = 0.0
+    texture_jitter: float = 0.0
 
 
 class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
-    """A cube, perhaps two, a table and an arm.
+    """One of robosuite's tasks with one arm.
 
     Observation: `frame` uint8 (size_px, size_px, 3) RGB upright; `state` float32 (10,), named by
     STATE_NAMES: the hand's place in metres (world frame, the table's top is z = 0.8), the first
@@ -68,7 +80,8 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
     frame) for each unit, and the fingers close (positive) or open (negative) by their own speed.
 
     The episode ends when the task's criterion has held for two steps (`info["success"]`), or is
-    cut off after `max_steps`. The same seed gives the same episode, whatever ran before it.
+    cut off after `max_steps`; `info["stage"]` says how far it came (`robowm.sim.stages`). The same
+    seed gives the same episode, whatever ran before it.
 
     Raises:
         UserError: unknown task or robot.
@@ -112,11 +125,16 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
         camera.jitter(
             np.random.default_rng([scene_seed, 1]) if jitters else None, self.config.camera_jitter
         )
+        if self.config.light_jitter > 0:
+            camera.looks.light(np.random.default_rng([scene_seed, 4]), self.config.light_jitter)
+        if self.config.texture_jitter > 0:
+            camera.looks.texture(np.random.default_rng([scene_seed, 5]), self.config.texture_jitter)
         scene.lay_out(scene_seed)
         self._shaking = np.random.default_rng([scene_seed, 3])
         self._expert = EXPERTS[self.config.task]()
+        self._stages = StageTracker(COURSES[self.config.task])
         self._steps = self._held = 0
-        return self._observe(), {"success": False, "camera_sway": self._sway()}
+        return self._observe(), self._info(False)
 
     def step(
         self, action: np.ndarray
@@ -130,13 +148,11 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
         self._held = self._held + 1 if scene.success() else 0
         success = self._held >= SUCCESS_HOLD_STEPS
         truncated = not success and self._steps >= self.max_steps
-        info = {"success": success, "camera_sway": self._sway()}
-        return self._observe(), float(success), success, truncated, info
+        return self._observe(), float(success), success, truncated, self._info(success)
 
     def expert_action(self) -> np.ndarray:
         """What the scripted expert would do now: float32 (7,). Ask once a step."""
-        scene, _ = self._built()
-        return self._expert.act(scene.privileged())
+        return self._expert.act(self._now)
 
     def render(self) -> np.ndarray:
         """The frame of the newest observation."""
@@ -149,9 +165,15 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
             self._scene.close()
         self._scene = self._camera = None
 
-    def _sway(self) -> np.ndarray:
+    def _info(self, success: bool) -> dict[str, Any]:
+        """For the state that `_observe` has just seen."""
         _, camera = self._built()
-        return np.array(camera.sway, np.float32)
+        self._stages.see(self._now, success)
+        return {
+            "success": success,
+            "stage": self._stages.stage,
+            "camera_sway": np.array(camera.sway, np.float32),
+        }
 
     def _built(self) -> tuple[Scene, Camera]:
         if self._scene is None or self._camera is None:
@@ -161,7 +183,7 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
 
     def _observe(self) -> dict[str, np.ndarray]:
         scene, camera = self._built()
-        now = scene.privileged()
+        self._now = now = scene.privileged()
         state = [*now.hand.pos_m, *now.hand.axes[:, 0], *now.hand.axes[:, 1], now.gap_m]
         self._frame = camera.frame()
         return {"frame": self._frame, "state": np.array(state, np.float32)}

@@ -1,21 +1,23 @@
-"""Closed-loop episodes, several side by side, one fixed seed each."""
+"""Closed-loop episodes, several side by side, one fixed seed each.
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+No episode is lost without a word: one whose simulator died is played again from its seed, in a
+fresh process, and one that cannot be played to its end is a failure with the reason in `error`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from robowm.batch import Observation
 from robowm.policy.controller import Controller
+from robowm.sim.pool import Crashed, EnvPool, Step
 from robowm.sim.suite import Task
-from robowm.sim.workers import one_thread_each, serve_parent
 
-TOLD = ("success", "layout", "stage", "partial")  # of an environment's last info
+MAX_RETRIES = 2
+TOLD = ("layout", "stage", "partial")  # of an environment's last info
 
 
 @dataclass(frozen=True)
@@ -26,83 +28,75 @@ class EpisodeResult:
         seed: of the layout and of the controller's noise.
         success: the task's criterion held.
         length: control steps taken.
+        layout, stage, partial: what the environment's last info says of where it took place, how
+            far it came, and its partial measures; None where it says nothing.
+        error: why the episode could not be played to its end; None: it was.
+        retries: how often it was begun again because its simulator crashed.
         frames: uint8 (length + 1, H, W, 3) where asked for, else None.
-        layout, stage, partial: what the environment's last info says, as `robowm.metrics.result`
-            defines them; None where it says nothing.
-        error: why the episode was stopped; it counts as failed.
     """
 
     seed: int
     success: bool
     length: int
-    frames: np.ndarray | None = field(default=None, repr=False, compare=False)
     layout: int | str | None = None
     stage: str | None = None
     partial: dict[str, float] | None = None
     error: str | None = None
+    retries: int = 0
+    frames: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 class ExpertController:
     """The environments' own scripted experts, behind the interface of a policy."""
 
-    def __init__(self, envs: VectorEnv, action_dim: int) -> None:
+    def __init__(self, envs: EnvPool, action_dim: int) -> None:
         self.action_dim = action_dim
-        self._envs: Any = envs
+        self._envs = envs
 
     def reset(self, slot: int, seed: int) -> None:
         """The environment's reset makes a new expert."""
 
     def act(self, slots: list[int], observations: list[Observation]) -> np.ndarray:
         """The experts' actions (N, A); they look at the simulator, not at the observations."""
-        everyone = self._envs.call("expert_action")
-        return np.stack([everyone[slot] for slot in slots])
+        asked = self._envs.call("expert_action", slots)
+        nothing = np.zeros(self.action_dim, np.float32)  # where it crashed: the step will say so
+        return np.stack([nothing if isinstance(a, Crashed) else a for a in asked.values()])
 
 
 @contextmanager
 def open_envs(
     task: Task, robot: str | None = None, num_envs: int = 2, size_px: int = 64
-) -> Iterator[VectorEnv]:
+) -> Iterator[EnvPool]:
     """`num_envs` environments of one task: worker processes, or this process when it is one.
 
     Raises:
-        UserError: the task has no such robot.
+        UserError: the task has no such robot, or what its simulator needs is missing.
     """
+    task.prepare()
     make = partial(task.make_env, robot=task.robot(robot), size_px=size_px)
-    envs: VectorEnv
-    if num_envs == 1:
-        envs = SyncVectorEnv([make], autoreset_mode=AutoresetMode.DISABLED)
-    else:
-        with one_thread_each():
-            envs = AsyncVectorEnv(
-                [partial(_in_worker, make)] * num_envs,
-                context="spawn",  # a fork would inherit torch's threads and the drawing context
-                autoreset_mode=AutoresetMode.DISABLED,
-            )
-    try:
+    with closing(EnvPool(make, num_envs)) as envs:
         yield envs
-    finally:
-        with warnings.catch_warnings():  # interrupted in the middle of a step, it says so
-            warnings.simplefilter("ignore")
-            envs.close()
 
 
 def rollout(
-    envs: VectorEnv,
+    envs: EnvPool,
     controller: Controller,
     seeds: Sequence[int],
     text: str = "",
     keep_frames_of: Sequence[int] = (),
     on_episode: Callable[[EpisodeResult], None] | None = None,
+    max_retries: int = MAX_RETRIES,
 ) -> list[EpisodeResult]:
     """Run one episode for each seed; results do not depend on how many run side by side.
 
     Args:
         envs: from `open_envs`; a slot is given the next seed as soon as its episode ends.
-        controller: what acts.
+        controller: what acts. An action that is not finite ends its episode as a failure.
         seeds: one episode each.
         text: the instruction the controller is given.
         keep_frames_of: the seeds whose frames are kept in the results.
         on_episode: called as episodes end, in the order they do.
+        max_retries: how often an episode whose simulator crashed is begun again.
 
     Returns:
         one result a seed, in the order of `seeds`.
@@ -110,75 +104,87 @@ def rollout(
     waiting = list(reversed(seeds))
     running: dict[int, _Running] = {}
     results: dict[int, EpisodeResult] = {}
-    actions = np.zeros((envs.num_envs, *envs.single_action_space.shape), np.float32)  # type: ignore[misc]
-    free = list(range(envs.num_envs))
-    fresh = True  # at first every slot is reset, for all step together, with a seed or without
+
+    def end(slot: int, success: bool = False, error: str | None = None) -> None:
+        result = running.pop(slot).result(success, error)
+        results[result.seed] = result
+        if on_episode:
+            on_episode(result)
+
+    def hear(slot: int, answer: Step | Crashed) -> None:
+        episode = running[slot]
+        if isinstance(answer, Step):
+            episode.see(answer)
+            if answer.ended:
+                end(slot, bool(answer.info["success"]))
+        elif episode.retries < max_retries:
+            episode.begin_again()
+        else:
+            end(slot, error=str(answer))
+
     while waiting or running:
-        begun = {slot: waiting.pop() for slot in free if waiting}
-        if begun:
-            observations = _reset(envs, begun, everyone=fresh)
-            fresh = False
-            for slot, seed in begun.items():
-                controller.reset(slot, seed)
-                running[slot] = _Running(seed)
-                if seed in keep_frames_of:
-                    running[slot].frames.append(observations["frame"][slot].copy())
-        slots = sorted(running)
-        seen = [
-            Observation(observations["frame"][s], observations["state"][s], text) for s in slots
-        ]
-        actions[slots] = controller.act(slots, seen)
-        observations, _, ended, cut_off, infos = envs.step(actions)
-        free = []
-        for slot in slots:
-            episode = running[slot]
-            episode.length += 1
-            if episode.frames:
-                episode.frames.append(observations["frame"][slot].copy())
-            if not (ended[slot] or cut_off[slot]):
-                continue
-            result = episode.result(_told(infos, slot, TOLD))
-            results[episode.seed] = result
-            del running[slot]
-            free.append(slot)
-            if on_episode:
-                on_episode(result)
+        for slot in range(envs.num_envs):
+            if slot not in running and waiting:
+                seed = waiting.pop()
+                running[slot] = _Running(seed, filmed=seed in keep_frames_of)
+        begun = {slot: e.seed for slot, e in running.items() if e.now is None}
+        for slot, seed in begun.items():
+            controller.reset(slot, seed)
+        for slot, answer in envs.reset(begun).items():
+            hear(slot, answer)
+        acting = {slot: e for slot, e in sorted(running.items()) if e.now is not None}
+        actions = _actions(controller, acting, text)
+        for slot, action in list(actions.items()):
+            if not np.isfinite(action).all():
+                end(slot, error=f"the policy's action is not finite: {np.round(action, 3)}")
+                del actions[slot]
+        for slot, answer in envs.step(actions).items():
+            hear(slot, answer)
     return [results[seed] for seed in seeds]
 
 
-def _in_worker(make: Callable[[], Any]) -> Any:
-    serve_parent()
-    return make()
+def _actions(
+    controller: Controller, running: dict[int, "_Running"], text: str
+) -> dict[int, np.ndarray]:
+    if not running:
+        return {}
+    seen = []
+    for episode in running.values():
+        assert episode.now is not None
+        now = episode.now.observation
+        seen.append(Observation(now["frame"], now["state"], text))
+    return dict(zip(running, controller.act(list(running), seen), strict=True))
 
 
 @dataclass
 class _Running:
     seed: int
+    filmed: bool = False
     length: int = 0
+    retries: int = 0
+    now: Step | None = None
     frames: list[np.ndarray] = field(default_factory=list)
 
-    def result(self, told: dict[str, Any]) -> EpisodeResult:
+    def see(self, step: Step) -> None:
+        self.length += self.now is not None
+        self.now = step
+        if self.filmed:
+            self.frames.append(step.observation["frame"])
+
+    def begin_again(self) -> None:
+        self.length, self.now, self.frames = 0, None, []
+        self.retries += 1
+
+    def result(self, success: bool, error: str | None) -> EpisodeResult:
+        info = self.now.info if self.now else {}
+        told = {name: info[name] for name in TOLD if name in info}
         frames = np.stack(self.frames) if self.frames else None
-        return EpisodeResult(seed=self.seed, length=self.length, frames=frames, **told)
-
-
-def _told(infos: dict[str, Any], slot: int, names: Iterable[str]) -> dict[str, Any]:
-    """What one environment says under `names`, as plain values; the mask `_name` says who did."""
-    told: dict[str, Any] = {}
-    for name in names:
-        if name not in infos or not infos[f"_{name}"][slot]:
-            continue
-        values = infos[name]
-        if isinstance(values, dict):
-            told[name] = _told(values, slot, [key for key in values if not key.startswith("_")])
-        else:
-            value = values[slot]
-            told[name] = value.item() if isinstance(value, np.generic) else value
-    return told
-
-
-def _reset(envs: Any, begun: dict[int, int], everyone: bool) -> dict[str, np.ndarray]:
-    mask = np.array([everyone or slot in begun for slot in range(envs.num_envs)])
-    seeds = [begun.get(slot, 0) for slot in range(envs.num_envs)]
-    observations, _ = envs.reset(seed=seeds, options={"reset_mask": mask})
-    return observations
+        return EpisodeResult(
+            self.seed,
+            success,
+            self.length,
+            error=error,
+            retries=self.retries,
+            frames=frames,
+            **told,
+        )

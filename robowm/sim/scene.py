@@ -6,6 +6,7 @@ does the same physics (a test compares the two) in two thirds of the time.
 """
 
 import atexit
+import ctypes
 import logging
 import os
 import weakref
@@ -17,18 +18,34 @@ from typing import Any
 
 import numpy as np
 
+from robowm.errors import UserError
+from robowm.sim.looks import Looks
+
 os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is imported
 os.environ.setdefault("LP_NUM_THREADS", "0")  # the CPU renderer's threads cost more than they give
 
 # Hands that hold the cube. Jaco's own closes in ten seconds at 10 Hz; from the Robotiq 85 of UR5e
-# and Kinova3 the cube slips; Sawyer is absent because MuJoCo 3.8 refuses one of its meshes.
+# and Kinova3 the cube slips.
 GRIPPERS = {
     "Panda": "default",
     "UR5e": "Robotiq140Gripper",
-    "Kinova3": "RethinkGripper",
+    "Sawyer": "default",
     "IIWA": "default",
+    "Kinova3": "RethinkGripper",
     "Jaco": "PandaGripper",
 }
+# What an expert wants to know besides where objects are: a name, and the site or body that tells.
+LANDMARKS = {
+    "PickPlaceCan": {"goal": ("body", "VisualCan_main")},
+    "NutAssemblySquare": {"handle": ("site", "SquareNut_handle_site"), "peg": ("body", "peg1")},
+    "Door": {
+        "handle": ("site", "Door_handle"),
+        "latch": ("body", "Door_latch"),
+        "door": ("body", "Door_door"),
+        "frame": ("body", "Door_frame"),
+    },
+}
+EGL_MEND = "Install EGL and Mesa's drivers: apt install libegl1 libegl-mesa0 libgl1-mesa-dri."
 BUILD_SEED = 0  # Lift draws its cube's size when the model is built: one size for everybody
 SUPERSAMPLE = 2  # cheaper than the renderer's own antialiasing: 11 ms a frame against 17
 
@@ -49,7 +66,7 @@ class Privileged:
         hand: pose of the grip site between the fingers, world frame.
         finger_axis: float64 (3,), unit vector from one finger to the other, world frame.
         gap_m: distance between the centres of the finger pads.
-        objects: pose of each object by robosuite's name for it.
+        objects: pose of each object by robosuite's name for it, and of the task's LANDMARKS.
     """
 
     hand: Body
@@ -58,11 +75,25 @@ class Privileged:
     objects: dict[str, Body]
 
 
+def require_egl(library: str = "libEGL.so.1") -> dict[str, str]:
+    """Say what is missing for drawing before a simulator starts; nothing to add to a result.
+
+    Raises:
+        UserError: MuJoCo is to draw through EGL, and the library is not on this machine.
+    """
+    if os.environ["MUJOCO_GL"] == "egl":
+        try:
+            ctypes.CDLL(library)
+        except OSError as error:
+            raise UserError(f"robosuite draws through EGL: {error}. {EGL_MEND}") from error
+    return {}
+
+
 class Scene:
     """One robosuite task with one arm, built once and laid out anew for every seed.
 
     Args:
-        task: robosuite's name, "Lift" or "Stack".
+        task: robosuite's name: "Lift", "Stack", "PickPlaceCan", "NutAssemblySquare" or "Door".
         robot: a key of GRIPPERS.
         control_hz: control steps a second; robosuite's physics stays at 500 Hz.
     """
@@ -83,10 +114,17 @@ class Scene:
                 hard_reset=False,
             )
         self.env._observables = {}
+        self.env.object_id_to_sensors = (
+            self.env.nut_id_to_sensors
+        ) = {}  # PickPlace's, NutAssembly's
         self.model: Any = self.env.sim.model._model
         self.data: Any = self.env.sim.data._data
         self._substeps = int(self.env.control_timestep / self.env.model_timestep)
-        self._objects = [body.name for body in self.env.model.mujoco_objects]
+        named = {o.name: ("body", f"{o.name}_main") for o in self.env.model.mujoco_objects}
+        self._objects: dict[str, Any] = {
+            name: getattr(self.data, kind)(full)
+            for name, (kind, full) in (named | LANDMARKS.get(task, {})).items()
+        }
         gripper = self.env.robots[0].gripper["right"]
         self._pads = [
             [self.model.geom(name).id for name in gripper.important_geoms[f"{side}_fingerpad"]]
@@ -125,12 +163,14 @@ class Scene:
         site = self.env.robots[0].eef_site_id["right"]
         left, right = (self.data.geom_xpos[pads].mean(axis=0) for pads in self._pads)
         gap_m = float(np.linalg.norm(right - left))
-        bodies = {name: self.data.body(f"{name}_main") for name in self._objects}
         return Privileged(
             hand=Body(self.data.site_xpos[site].copy(), self.data.site_xmat[site].reshape(3, 3)),
             finger_axis=(right - left) / max(gap_m, 1e-9),
             gap_m=gap_m,
-            objects={n: Body(b.xpos.copy(), b.xmat.reshape(3, 3)) for n, b in bodies.items()},
+            objects={
+                name: Body(at.xpos.copy(), at.xmat.reshape(3, 3).copy())
+                for name, at in self._objects.items()
+            },
         )
 
     def close(self) -> None:
@@ -160,13 +200,16 @@ class Camera:
         visual = self._model.vis
         visual.quality.offsamples = 0
         visual.global_.offwidth = visual.global_.offheight = size_px * SUPERSAMPLE
-        self._renderer = mujoco.Renderer(
-            self._model, height=size_px * SUPERSAMPLE, width=size_px * SUPERSAMPLE
-        )
+        side = size_px * SUPERSAMPLE
+        try:
+            self._renderer = mujoco.Renderer(self._model, height=side, width=side)
+        except (ImportError, RuntimeError) as error:  # its library is there, a driver is not
+            raise UserError(f"MuJoCo cannot draw: {error}. {EGL_MEND}") from error
         _open_cameras.add(self)
         _close_cameras_at_exit()
         # the floor's and table's mirror images are half of the drawing time
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+        self.looks = Looks(self._model, self._renderer)
         self._options = mujoco.MjvOption()
         self._options.geomgroup[0] = 0  # collision shapes
         self._options.sitegroup[:] = 0  # robosuite's markers
@@ -274,6 +317,7 @@ def _numpy_seeded(seed: int) -> Iterator[None]:
         np.random.set_state(before)
 
 
+@cache
 def _import_robosuite() -> Any:
     def serious(record: logging.LogRecord) -> bool:
         return record.levelno >= logging.ERROR
@@ -283,5 +327,14 @@ def _import_robosuite() -> Any:
     if not logger.filters:
         logger.addFilter(serious)
     import robosuite
+    from robosuite.models.robots import manipulators
+
+    class Sawyer(manipulators.Sawyer):  # robosuite registers a robot by the name of its class
+        """MuJoCo 3.8 refuses head_1 and head_4, flat pictures whose volume is nothing."""
+
+        def __init__(self, idn: int = 0) -> None:
+            super().__init__(idn)
+            for mesh in self.asset.iter("mesh"):
+                mesh.set("inertia", "shell")  # no link's mass comes from its meshes
 
     return robosuite

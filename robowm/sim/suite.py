@@ -24,7 +24,9 @@ class Task:
             `robowm.metrics.result` defines them.
         state_names: one name for each element of `state`, with its unit.
         action_names: one name for each element of an action.
-        assets: "stand-in" where meshes or textures are not the benchmark's own; every result says.
+        camera: the name that the frames have in demonstrations and for policies.
+        prepare: called before any simulator starts; raises UserError when something it needs is
+            missing, and returns what must stand in every result.
     """
 
     name: str
@@ -35,7 +37,8 @@ class Task:
     make_env: Callable[..., Any]
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
-    assets: str | None = None
+    camera: str = "observation.images.agentview"
+    prepare: Callable[[], Mapping[str, str]] = dict
 
     def robot(self, name: str | None) -> str:
         """The arm of that name; None: the default one.

@@ -1,10 +1,14 @@
 """Evaluation: honest numbers, resumable, and one line for every mistake."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -19,9 +23,11 @@ from robowm.metrics.result import machine, read_result
 from robowm.policy.configuration_robowm import RobowmConfig
 from robowm.policy.modeling_robowm import RobowmPolicy
 from robowm.policy.processor_robowm import make_robowm_pre_post_processors
-from robowm.sim.evaluate import EvalConfig, Journal, evaluate
+from robowm.sim.evaluate import EvalConfig, Journal, evaluate, summary
 from robowm.sim.rollout import EpisodeResult
 from robowm.sim.suite import Task
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +42,15 @@ def glimpse(lift: Task) -> Task:
     return replace(lift, make_env=partial(lift.make_env, max_steps=4))
 
 
-def policy_directory(folder: Path, action_dim: int, state_dim: int = 10) -> Path:
+def policy_directory(
+    folder: Path,
+    action_dim: int = 7,
+    state_dim: int = 10,
+    camera: str = "agentview",
+    size_px: int = 64,
+    control_hz: float = 10.0,
+    statistics: bool = True,
+) -> Path:
     """A LeRobot policy with random weights."""
     torch.manual_seed(0)
     config = RobowmConfig(
@@ -44,8 +58,11 @@ def policy_directory(folder: Path, action_dim: int, state_dim: int = 10) -> Path
         width=32,
         depth=1,
         heads=2,
+        control_hz=control_hz,
         input_features={
-            "observation.images.agentview": PolicyFeature(FeatureType.VISUAL, (3, 64, 64)),
+            f"observation.images.{camera}": PolicyFeature(
+                FeatureType.VISUAL, (3, size_px, size_px)
+            ),
             "observation.state": PolicyFeature(FeatureType.STATE, (state_dim,)),
         },
         output_features={"action": PolicyFeature(FeatureType.ACTION, (action_dim,))},
@@ -55,7 +72,7 @@ def policy_directory(folder: Path, action_dim: int, state_dim: int = 10) -> Path
         for name, size in (("observation.state", state_dim), ("action", action_dim))
     }
     RobowmPolicy(config).save_pretrained(folder)
-    for processor in make_robowm_pre_post_processors(config, stats):
+    for processor in make_robowm_pre_post_processors(config, stats if statistics else None):
         processor.save_pretrained(folder)
     return folder
 
@@ -70,7 +87,11 @@ def test_the_expert_beats_nothing_and_chance(lift: Task, tmp_path: Path) -> None
     assert report["interval"] == pytest.approx(wilson(2, 2))
     assert set(report["baselines"]) == {"null", "random"}
     for baseline in report["baselines"].values():
-        assert baseline["episodes"] == [{"seed": 20, "success": False, "length": 50}]
+        (episode,) = baseline["episodes"]
+        assert episode.pop("stage") in ("never reached", "missed grasp", "dropped", "misplaced")
+        assert episode == {"seed": 20, "success": False, "length": 50}
+        assert (baseline["errors"], baseline["retries"]) == (0, 0)
+    assert {episode["stage"] for episode in report["episodes"]} == {"success"}
     assert report["versions"]["robosuite"] == "1.5.1"
     read = read_result(out)
     assert [e.end for e in read.episodes] == ["success", "success"]
@@ -113,6 +134,21 @@ def test_what_an_episode_says_of_itself_is_kept(tmp_path: Path) -> None:
     assert kept[1] == begun | {"seed": 1, "length": 2, "error": "NaN from the policy"}
 
 
+def test_errors_and_retries_stand_in_the_result(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a.json", {"seed": 0})
+    journal.add("policy", EpisodeResult(0, False, 7, stage="dropped", error="died", retries=2))
+    journal.add("policy", EpisodeResult(1, True, 9, stage="success"))
+    report = summary(journal.episodes("policy", [1, 0]))
+    assert report["episodes"] == [
+        {"seed": 1, "success": True, "length": 9, "stage": "success"},
+        {
+            **{"seed": 0, "success": False, "length": 7, "stage": "dropped"},
+            **{"error": "died", "retries": 2},
+        },
+    ]
+    assert (report["successes"], report["errors"], report["retries"]) == (1, 1, 2)
+
+
 def test_a_journal_of_other_settings_is_not_used(tmp_path: Path) -> None:
     first = Journal(tmp_path / "a.json", {"seed": 0})
     first.add("policy", EpisodeResult(seed=0, success=True, length=5))
@@ -151,16 +187,53 @@ def test_a_policy_directory_is_run(glimpse: Task, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "said"),
-    [((6, 10), "actions of size 6; robosuite/Lift expects 7"), ((7, 3), "states of size 3")],
+    ("other", "said"),
+    [
+        ({"action_dim": 6}, "actions of size 6; robosuite/Lift expects 7"),
+        ({"state_dim": 3}, "states of size 3"),
+        ({"camera": "wrist"}, r"images.wrist 64x64 pixels; .* gives observation.images.agentview"),
+        ({"size_px": 96}, "96x96 pixels; robosuite/Lift gives .*agentview 64x64"),
+        ({"control_hz": 30.0}, "at 30 Hz; robosuite/Lift runs at 10 Hz"),
+        ({"statistics": False}, "no statistics for observation.state"),
+    ],
 )
-def test_a_policy_of_other_sizes_is_refused(
-    lift: Task, tmp_path: Path, sizes: tuple[int, int], said: str
+def test_a_policy_that_does_not_fit_is_refused(
+    lift: Task, tmp_path: Path, other: dict[str, Any], said: str
 ) -> None:
-    policy = policy_directory(tmp_path / "policy", *sizes)
+    policy = policy_directory(tmp_path / "policy", **other)
     with pytest.raises(UserError, match=said):
         evaluate(policy, lift, tmp_path / "out" / "p.json")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_without_its_processors_is_refused(lift: Task, tmp_path: Path) -> None:
+    policy = policy_directory(tmp_path / "policy")
+    (policy / "policy_postprocessor.json").unlink()
+    with pytest.raises(UserError, match="has no processors"):
+        evaluate(policy, lift, tmp_path / "p.json")
+
+
+def test_lerobot_eval_runs_it(tmp_path: Path) -> None:
+    words = [
+        f"--policy.path={policy_directory(tmp_path / 'policy')}",
+        "--env.discover_packages_path=robowm.sim.lerobot_env",
+        "--env.type=robowm",
+        "--env.task=Lift",
+        "--env.max_steps=3",
+        "--eval.n_episodes=1",
+        "--eval.batch_size=1",
+        "--policy.device=cpu",
+        f"--output_dir={tmp_path / 'out'}",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "lerobot.scripts.lerobot_eval", *words],
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (report,) = (tmp_path / "out").rglob("eval_info.json")
+    assert json.loads(report.read_text())["overall"]["pc_success"] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robowm.sim.robosuite_env import ROBOTS, RobosuiteEnv
-from robowm.sim.seeds import DEMONSTRATION
+from robowm.sim.seeds import DEMONSTRATION, VIDEO
 
 
 def solve(env: RobosuiteEnv, seed: int, noise: float = 0.0) -> tuple[bool, int]:
@@ -40,6 +40,14 @@ def test_panda_stacks() -> None:
     success, steps = solve(env, DEMONSTRATION[6])  # the cubes touch
     env.close()
     assert success and steps < 60
+
+
+@pytest.mark.parametrize("task", ["PickPlaceCan", "NutAssemblySquare", "Door"])
+def test_panda_carries_assembles_and_opens(task: str) -> None:
+    env = RobosuiteEnv(task=task, size_px=16)
+    success, steps = solve(env, VIDEO[0])
+    env.close()
+    assert success and steps < 0.8 * env.max_steps
 
 
 @pytest.mark.parametrize("robot", [robot for robot in ROBOTS if robot != "Panda"])

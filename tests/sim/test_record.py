@@ -95,8 +95,8 @@ def test_a_finished_recording_is_left_as_it_is(demonstrations: Path, lift: Task)
 
 
 def test_mistakes_are_refused_before_anything_is_written(lift: Task, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no robot 'Sawyer'"):
-        record(lift, tmp_path / "d", replace(CONFIG, robot="Sawyer"))
+    with pytest.raises(UserError, match="no robot 'Baxter'"):
+        record(lift, tmp_path / "d", replace(CONFIG, robot="Baxter"))
     with pytest.raises(UserError, match="leaves the block of seeds"):
         record(lift, tmp_path / "d", replace(CONFIG, seed=999_999))
     assert not list(tmp_path.iterdir())

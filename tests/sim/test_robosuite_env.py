@@ -11,8 +11,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from robowm.errors import UserError
-from robowm.sim.robosuite_env import ACTION_NAMES, STATE_NAMES, RobosuiteEnv
-from robowm.sim.scene import Scene
+from robowm.sim.robosuite_env import ACTION_NAMES, STATE_NAMES, TASKS, RobosuiteEnv
+from robowm.sim.scene import Scene, require_egl
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -134,6 +134,38 @@ def test_jitter_moves_the_camera_and_nothing_else() -> None:
     np.testing.assert_array_equal(first["frame"], again["frame"])
     still.close()
     jittered.close()
+
+
+@pytest.mark.parametrize("what", ["light_jitter", "texture_jitter"])
+def test_looks_vary_by_seed_and_nothing_else_does(env: RobosuiteEnv, what: str) -> None:
+    other = RobosuiteEnv(task="Lift", **{what: 1.0})
+    frames = {}
+    for seed in (1, 2):
+        plain, varied = env.reset(seed=seed)[0], other.reset(seed=seed)[0]
+        np.testing.assert_array_equal(plain["state"], varied["state"])
+        assert np.abs(plain["frame"].astype(int) - varied["frame"]).mean() > 4
+        frames[seed] = varied["frame"]
+    assert np.abs(frames[1].astype(int) - frames[2]).mean() > 4
+    np.testing.assert_array_equal(other.reset(seed=1)[0]["frame"], frames[1])
+    other.close()
+
+
+@pytest.mark.parametrize("task", sorted(set(TASKS) - {"Lift"}))
+def test_the_same_seed_gives_the_same_trajectory_in_every_task(task: str) -> None:
+    env = RobosuiteEnv(task=task, size_px=16)
+    frames, states = play(env, 3, steps=4)
+    play(env, 5, steps=2)
+    again_frames, again_states = play(env, 3, steps=4)
+    env.close()
+    np.testing.assert_array_equal(frames, again_frames)
+    np.testing.assert_array_equal(states, again_states)
+
+
+def test_missing_egl_is_one_line_that_names_the_package() -> None:
+    assert require_egl() == {}
+    with pytest.raises(UserError, match=r"EGL: libNoEGL.so.*apt install libegl1") as caught:
+        require_egl("libNoEGL.so")
+    assert "\n" not in str(caught.value)
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:

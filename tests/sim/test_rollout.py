@@ -1,34 +1,44 @@
 """Rollouts: one result a seed, whatever runs beside it."""
 
-import json
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
-import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from robowm import recipes
+from robowm.batch import Observation
 from robowm.errors import UserError
 from robowm.policy.controller import RandomController
+from robowm.sim.pool import EnvPool
 from robowm.sim.rollout import EpisodeResult, ExpertController, open_envs, rollout
 from robowm.sim.suite import Task
 
 
 @pytest.fixture(scope="module")
 def lift() -> Task:
+    """Lift, cut off after 35 steps."""
     task: Task = recipes.load("sim_eval/robosuite").SUITE.task("Lift")
-    return task
+    return replace(task, make_env=partial(task.make_env, max_steps=35))
 
 
 @pytest.fixture(scope="module")
-def pair(lift: Task) -> Iterator[VectorEnv]:
+def glimpse(lift: Task) -> Task:
+    """Lift, cut off after six steps."""
+    return replace(lift, make_env=partial(lift.make_env, max_steps=6))
+
+
+@pytest.fixture(scope="module")
+def pair(lift: Task) -> Iterator[EnvPool]:
     """Two worker processes."""
     with open_envs(lift, num_envs=2, size_px=32) as envs:
         yield envs
 
 
-def test_results_do_not_depend_on_how_many_run_side_by_side(lift: Task, pair: VectorEnv) -> None:
+def test_results_do_not_depend_on_how_many_run_side_by_side(lift: Task, pair: EnvPool) -> None:
     seeds = [4, 9, 2]
     with open_envs(lift, num_envs=1, size_px=32) as single:
         alone = rollout(single, ExpertController(single, 7), seeds, keep_frames_of=[9, 2])
@@ -47,43 +57,82 @@ def test_results_do_not_depend_on_how_many_run_side_by_side(lift: Task, pair: Ve
         np.testing.assert_array_equal(one.frames, other.frames)
 
 
-def test_fewer_seeds_than_slots(pair: VectorEnv) -> None:
+def test_fewer_seeds_than_slots(pair: EnvPool) -> None:
     missed = rollout(pair, RandomController(-np.ones(7), np.ones(7)), [8])
-    assert missed == [EpisodeResult(seed=8, success=False, length=50)]
+    assert missed == [EpisodeResult(seed=8, success=False, length=35)]
 
 
-class Telling(gymnasium.Env):
-    """Ends after one step, and says how it went when its seed is odd."""
+class Interrupter(RandomController):
+    """Chance, until `kill(seed, step)` says that the simulator's process be killed."""
 
-    observation_space = gymnasium.spaces.Dict(
-        {"frame": gymnasium.spaces.Box(0, 255, (8, 8, 3), np.uint8)}
-        | {"state": gymnasium.spaces.Box(-1, 1, (2,))}
-    )
-    action_space = gymnasium.spaces.Box(-1, 1, (7,))
+    def __init__(self, envs: EnvPool, kill: Callable[[int, int], bool]) -> None:
+        super().__init__(-np.ones(7), np.ones(7))
+        self._envs, self._kill = envs, kill
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple:
-        self.seed = seed or 0
-        return self._see(), {}
+    def reset(self, slot: int, seed: int) -> None:
+        super().reset(slot, seed)
+        self._seeds = getattr(self, "_seeds", {}) | {slot: [seed, 0]}
 
-    def step(self, action: np.ndarray) -> tuple:
-        info: dict = {"success": False}
-        if self.seed % 2:
-            moved = {"moved": np.bool_(True), "lift_m": np.float32(0.5)}
-            info |= {"layout": self.seed, "stage": "dropped", "partial": moved}
-        return self._see(), 0.0, False, True, info
-
-    def _see(self) -> dict[str, np.ndarray]:
-        return {"frame": np.zeros((8, 8, 3), np.uint8), "state": np.zeros(2, np.float32)}
+    def act(self, slots: list[int], observations: list[Observation]) -> np.ndarray:
+        for slot in slots:
+            seed, step = self._seeds[slot]
+            self._seeds[slot][1] += 1
+            if self._kill(seed, step):
+                pid = self._envs.pid(slot)
+                assert pid and pid != os.getpid()
+                os.kill(pid, signal.SIGKILL)
+        return super().act(slots, observations)
 
 
-def test_what_an_environment_says_at_the_end_is_in_the_result() -> None:
-    envs = SyncVectorEnv([Telling] * 2, autoreset_mode=AutoresetMode.DISABLED)
-    silent, told = rollout(envs, RandomController(-np.ones(7), np.ones(7)), [4, 3])
-    assert silent == EpisodeResult(4, False, 1)
-    assert told == EpisodeResult(
-        3, False, 1, layout=3, stage="dropped", partial={"moved": True, "lift_m": 0.5}
-    )
-    assert json.dumps(told.partial) == '{"moved": true, "lift_m": 0.5}'
+def test_a_killed_worker_costs_no_episode(pair: EnvPool, lift: Task) -> None:
+    kills: list[int] = []
+
+    def once(seed: int, step: int) -> bool:
+        dies = step == 3 and seed == 6 and not kills
+        kills.extend([seed] * dies)
+        return dies
+
+    disturbed = rollout(pair, Interrupter(pair, once), [6, 7], keep_frames_of=[6])
+    with open_envs(lift, num_envs=1, size_px=32) as single:
+        (alone,) = rollout(single, RandomController(-np.ones(7), np.ones(7)), [6], "", [6])
+    assert kills == [6]
+    assert disturbed[0] == replace(alone, retries=1)
+    assert disturbed[0].frames is not None and alone.frames is not None
+    np.testing.assert_array_equal(disturbed[0].frames, alone.frames)
+    assert (disturbed[1].seed, disturbed[1].length, disturbed[1].retries) == (7, 35, 0)
+
+
+def test_after_so_many_tries_the_episode_is_a_failure_with_a_reason(pair: EnvPool) -> None:
+    always = Interrupter(pair, lambda seed, step: seed == 5 and step == 3)
+    hopeless, beside = rollout(pair, always, [5, 8], max_retries=0)
+    assert hopeless.error == "the simulator's process died of SIGKILL"
+    assert (hopeless.success, hopeless.retries, hopeless.length) == (False, 0, 3)
+    assert (beside.error, beside.length) == (None, 35)
+
+
+class Lost(RandomController):
+    """Chance, whose third action is not a number."""
+
+    def act(self, slots: list[int], observations: list[Observation]) -> np.ndarray:
+        self.asked = getattr(self, "asked", 0) + 1
+        actions = super().act(slots, observations)
+        return np.where(self.asked == 3, np.float32("nan"), actions)
+
+
+def test_a_policy_that_answers_nan_fails_its_episode_only(glimpse: Task) -> None:
+    with open_envs(glimpse, num_envs=1, size_px=16) as envs:
+        lost, well = rollout(envs, Lost(-np.ones(7), np.ones(7)), [1, 2])
+    assert not lost.success and lost.length == 2
+    assert lost.error and lost.error.startswith("the policy's action is not finite: [nan nan")
+    assert well == EpisodeResult(seed=2, success=False, length=6)
+
+
+def test_what_a_simulator_raises_is_the_reason(glimpse: Task) -> None:
+    broken = replace(glimpse, make_env=partial(glimpse.make_env, max_steps="many"))
+    with open_envs(broken, num_envs=1, size_px=16) as envs:
+        (result,) = rollout(envs, RandomController(-np.ones(7), np.ones(7)), [1], max_retries=1)
+    assert result.error and result.error.startswith("the simulator raised TypeError: '>=' not")
+    assert (result.retries, result.length) == (1, 0)
 
 
 def test_an_unknown_robot_is_refused_before_anything_starts(lift: Task) -> None:
