@@ -6,10 +6,13 @@ Each job runs in a process of its own, watched from outside. What counts is the 
 anonymous memory (`RssAnon` in /proc/PID/status, looked at every 20 ms), and that of the largest of
 its worker processes: the part that the kernel cannot drop. Resident size is given beside it, but it
 also holds pages of memory-mapped files, which is the page cache: it grows with the dataset as long
-as there is room, and is given back when there is not.
+as there is room, and is given back when there is not. `motion` is the part of `label` that runs in
+worker processes; `label` is pinned to one core, so that it does all of it in its own. Figures are
+kept in DIR, job by job: a run that was stopped goes on, and a new DIR begins afresh.
 The clips are synthetic: a textured square that moves over a texture.
 """
 
+import json
 import os
 import platform
 import shlex
@@ -35,7 +38,8 @@ EVERY_S = 0.02
 LOOK_FOR_WORKERS_S = 1.0  # it reads every process of the system
 WITHIN = 0.1
 PACKAGES = ("robowm", "lerobot", "datasets", "pyarrow", "numpy", "torch")
-JOBS = ("read", "label", "view")
+JOBS = ("read", "motion", "label", "view")
+WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Args:
     """clips of the small and of the large dataset"""
     frames: int = 20
     """frames of each clip"""
-    job: Literal["write", "train", "read", "label", "view"] | None = None
+    job: Literal["write", "train", "read", "motion", "label", "view"] | None = None
     """one job on the first of `clips`, in this process; none runs all"""
 
 
@@ -93,7 +97,11 @@ def growth(few: dict[str, Any], many: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_process(args: Args, job: str, clips: int) -> dict[str, Any]:
-    """Run a job in a fresh process and watch it; its figures."""
+    """Run a job in a fresh process and watch it; its figures, those of an earlier run included."""
+    kept = args.work / f"{job}_{clips}x{args.frames}.json"
+    if kept.exists():
+        found: dict[str, Any] = json.loads(kept.read_text())
+        return found
     words = [sys.executable, __file__, "--work", str(args.work), "--json", str(args.json_file)]
     words += ["--job", job, "--clips", str(clips), str(clips), "--frames", str(args.frames)]
     peaks = dict.fromkeys(("anonymous_mb", "resident_mb", "worker_anonymous_mb"), 0.0)
@@ -111,6 +119,7 @@ def in_process(args: Args, job: str, clips: int) -> dict[str, Any]:
             time.sleep(EVERY_S)
     assert process.returncode == 0, Path(log.name).read_text()
     figures = peaks | {"wall_s": round(time.monotonic() - begun, 1)}
+    write_json(kept, figures)
     print(job, clips, figures, flush=True)
     return figures
 
@@ -147,6 +156,13 @@ def do(job: str, work: Path, clips: int, frames: int) -> None:
         episodes = Episodes(root)
         for i in range(len(episodes)):
             assert episodes.clip(i, episodes.camera()).frames.shape[0] == frames
+    elif job == "motion":
+        from robowm.episodes import Episodes
+        from robowm.latent.transitions import measure
+
+        episodes, scratch = Episodes(root), work / f"motion_{os.getpid()}"
+        measure(episodes, episodes.camera(), scratch, config.model.motion, WORKERS)
+        shutil.rmtree(scratch)
     elif job == "view":
         from robowm.train.action_view import as_action
 
@@ -156,6 +172,7 @@ def do(job: str, work: Path, clips: int, frames: int) -> None:
     else:
         from robowm.train.label import label
 
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         if job == "train":
             label(root, config)
         else:

@@ -93,7 +93,7 @@ def dataset(args: Args, count: int) -> Path:
     from robowm.video.config import IngestConfig
     from robowm.video.ingest import ingest
 
-    out = args.work / f"clips_{count}"
+    out = args.work / f"clips_{count}_{args.size_px}px"
     if not (out / "robowm.json").exists():
         clips = sorted(path for path in args.clips.rglob("*.mp4"))[:count]
         ingest(clips, out, IngestConfig(size_px=args.size_px), workers=args.cores)
