@@ -26,14 +26,17 @@ class Args:
     """Suite and task."""
     robot: str | None = None
     """Arm; None: the suite's default."""
-    episodes: int = 50
-    """Episodes of the policy."""
+    episodes: int | None = None
+    """Episodes of the policy; None: once through the suite's fixed layouts where it has them (24 in
+    simpler), else 50."""
     seed: int = 0
     """Seed of the first episode, 0 to 999999; the others follow."""
     baseline_episodes: int | None = None
     """Episodes of the null and of the random policy; None: as many, at most 20; 0: none."""
     videos: int = 4
     """How many of the first episodes are kept as mp4."""
+    size_px: int = 64
+    """Height and width of the frames the policy is given, pixels."""
     num_envs: int = 2
     """Episodes side by side, each in a process; results do not depend on it."""
 
@@ -42,14 +45,16 @@ def run(args: Args) -> None:
     """Evaluate and print the table."""
     from robowm.sim.evaluate import EvalConfig, evaluate
 
+    task = task_named(args.suite)
     config = EvalConfig(
-        episodes=args.episodes,
+        episodes=args.episodes or task.layouts or EvalConfig.episodes,
         seed=args.seed,
         robot=args.robot,
         baseline_episodes=args.baseline_episodes,
         videos=args.videos,
+        size_px=args.size_px,
     )
-    report = evaluate(args.policy, task_named(args.suite), args.out, config, args.num_envs)
+    report = evaluate(args.policy, task, args.out, config, args.num_envs)
     baselines = [(f"baseline {name}", part) for name, part in report["baselines"].items()]
     for name, part in [(args.policy, report), *baselines]:
         low, high = (100 * bound for bound in part["interval"])

@@ -69,7 +69,8 @@ def evaluate(
         num_envs: episodes side by side; the results do not depend on it.
 
     Returns:
-        what was written: `episodes` (each with `seed`, `success`, `length`), `successes`,
+        what was written: `episodes` (each with `seed`, `success`, `length`, and the suite's own
+        measures), `successes`,
         `success_rate`, `interval` (Wilson, 95 %), `baselines` (the same for each), `suite`,
         `policy`, `settings`, `versions`, `wall_time_s`.
 
@@ -89,6 +90,7 @@ def evaluate(
         "robot": task.robot(config.robot),
         "baseline_episodes": _baseline_count(config),
         "max_steps": task.max_steps,
+        **task.prepare(),
     }
     if (done := _finished(out, settings)) is not None:
         return done
@@ -124,7 +126,7 @@ def evaluate(
         "videos": [f"{videos.name}/{film.name}" for film in sorted(videos.glob("*.mp4"))],
         "settings": settings,
         "versions": {"robowm": __version__}
-        | {name: version(name) for name in ("robosuite", "mujoco", "gymnasium", "torch")},
+        | {name: version(name) for name in (*task.packages, "gymnasium", "torch")},
         "wall_time_s": round(journal.earlier_s + time.monotonic() - begun_s, 1),
     }
     write_json(out, report)
@@ -175,6 +177,7 @@ class Journal:
             "seed": result.seed,
             "success": result.success,
             "length": result.length,
+            **result.measures,
             "at_s": round(self.earlier_s + time.monotonic() - self._begun_s, 1),
         }
         self._lines.append(line)
@@ -188,7 +191,8 @@ class Journal:
     def episodes(self, controller: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
         """This controller's episodes in the order of `seeds`."""
         kept = {line["seed"]: line for line in self._lines if line["controller"] == controller}
-        return [{key: kept[seed][key] for key in ("seed", "success", "length")} for seed in seeds]
+        own = ("controller", "at_s")
+        return [{k: v for k, v in kept[seed].items() if k not in own} for seed in seeds]
 
     def remove(self) -> None:
         """The result is written: nothing to go on from."""

@@ -24,12 +24,14 @@ class EpisodeResult:
         seed: of the layout and of the controller's noise.
         success: the task's criterion held.
         length: control steps taken.
+        measures: what else the environment's last `info["measures"]` said; plain numbers and words.
         frames: uint8 (length + 1, H, W, 3) where asked for, else None.
     """
 
     seed: int
     success: bool
     length: int
+    measures: dict[str, Any] = field(default_factory=dict)
     frames: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
@@ -56,9 +58,10 @@ def open_envs(
     """`num_envs` environments of one task: worker processes, or this process when it is one.
 
     Raises:
-        UserError: the task has no such robot.
+        UserError: the task has no such robot, or what its simulator needs is missing.
     """
     make = partial(task.make_env, robot=task.robot(robot), size_px=size_px)
+    task.prepare()
     envs: VectorEnv
     if num_envs == 1:
         envs = SyncVectorEnv([make], autoreset_mode=AutoresetMode.DISABLED)
@@ -128,7 +131,7 @@ def rollout(
                 episode.frames.append(observations["frame"][slot].copy())
             if not (ended[slot] or cut_off[slot]):
                 continue
-            result = episode.result(bool(infos["success"][slot]))
+            result = episode.result(bool(infos["success"][slot]), _measures(infos, slot))
             results[episode.seed] = result
             del running[slot]
             free.append(slot)
@@ -148,9 +151,16 @@ class _Running:
     length: int = 0
     frames: list[np.ndarray] = field(default_factory=list)
 
-    def result(self, success: bool) -> EpisodeResult:
+    def result(self, success: bool, measures: dict[str, Any]) -> EpisodeResult:
         frames = np.stack(self.frames) if self.frames else None
-        return EpisodeResult(self.seed, success, self.length, frames)
+        return EpisodeResult(self.seed, success, self.length, measures, frames)
+
+
+def _measures(infos: dict[str, Any], slot: int) -> dict[str, Any]:
+    """One slot's `measures`, without numpy's types; not a number becomes None, as in JSON."""
+    every = {k: v[slot] for k, v in infos.get("measures", {}).items() if not k.startswith("_")}
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in every.items()}
+    return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in plain.items()}
 
 
 def _reset(envs: Any, begun: dict[int, int], everyone: bool) -> dict[str, np.ndarray]:

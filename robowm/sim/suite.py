@@ -22,6 +22,10 @@ class Task:
             observations, `success` in its infos, and a method `expert_action()`.
         state_names: one name for each element of `state`, with its unit.
         action_names: one name for each element of an action.
+        layouts: how many layouts evaluation seeds go through before they repeat; None: no end.
+        packages: distributions whose versions stand in every result.
+        prepare: called before any simulator starts; raises UserError when something it needs is
+            missing, and returns what must stand in every result.
     """
 
     name: str
@@ -32,6 +36,9 @@ class Task:
     make_env: Callable[..., Any]
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
+    layouts: int | None = None
+    packages: tuple[str, ...] = ("robosuite", "mujoco")
+    prepare: Callable[[], Mapping[str, str]] = dict
 
     def robot(self, name: str | None) -> str:
         """The arm of that name; None: the default one.

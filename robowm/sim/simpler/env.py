@@ -1,7 +1,7 @@
 """SIMPLER's WidowX tasks as Gymnasium environments: one camera, one state vector, one arm.
 
-    env = SimplerEnv(task="spoon", size_px=128)
-    observation, info = env.reset(seed=3)          # layout 3 of the official 24
+env = SimplerEnv(task="spoon", size_px=128)
+observation, info = env.reset(seed=3)  # layout 3 of the official 24
 """
 
 from dataclasses import dataclass
@@ -85,9 +85,9 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
     No episode ends before `max_steps`, as in SIMPLER: `info["success"]` says whether ManiSkill's
     criterion holds *now*, and the last step's counts. `info["measures"]` holds partial scores up to
     now: `layout` (0 to 23, -1 if random), `grasped` once, `grasped_5_steps` in a row, `moved` (the
-    source, by more than 3 cm), `first_close_off_m` (how far the hand was from the source's long axis
-    when it was first told to close; nan: never), and `stage`, see `Tally`. `info["expert_done"]`:
-    the expert has no more to do, a recording may end.
+    source, by more than 3 cm), `first_close_off_m` (how far the hand was from the source's long
+    axis when it was first told to close; nan: never), and `stage`, see `Tally`.
+    `info["expert_done"]`: the expert has no more to do, a recording may end.
 
     The same seed gives the same episode, whatever ran before it.
 

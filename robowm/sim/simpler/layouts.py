@@ -1,4 +1,4 @@
-"""Where the objects lie: the layouts of SIMPLER's evaluation, and random ones that keep clear of them.
+"""Where the objects lie: SIMPLER's evaluation layouts, and random ones that keep clear of them.
 
 Positions are in metres in the simulator's world: the arm stands at +x and looks towards -x, z is
 up, the table's top is z = 0.87. Orientations are quaternions, w first. An object's *heading* is the
@@ -83,7 +83,7 @@ AREAS = {
 
 
 def official(task: str) -> list[Layout]:
-    """ManiSkill's own layouts in its order: 24; 64 of the eggplant, whose first 24 are evaluated."""
+    """ManiSkill's own layouts in its order: 24; eggplant 64, of which 24 are evaluated."""
     if task == "eggplant":
         places = product(
             np.linspace(-0.01, 0.01, 2) + SINK_CENTRE_M[0],

@@ -70,7 +70,7 @@ class Shift:
     """How far pictures differ from the official ones, drawn by seed; 0 is as published.
 
     Attributes:
-        light: brightness, tint and a gradient across the whole picture; 1: up to about -40 %, +50 %.
+        light: brightness, tint and a gradient across the picture; 1: up to about -40 %, +50 %.
         camera_jitter: the camera turns about its own place, photograph and all; 1: up to 4 degrees.
         distractors: other SIMPLER objects laid beside, seen but not touched.
     """

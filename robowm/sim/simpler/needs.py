@@ -1,4 +1,4 @@
-"""What the SIMPLER suites need besides robowm (a package, software Vulkan, meshes), and where it is.
+"""What the SIMPLER suites need besides robowm: a package, software Vulkan, meshes; and where it is.
 
 Nothing here imports ManiSkill or SAPIEN: both read the variables below when they are imported.
 The environment decides; where it is silent, `make simpler` has filled `runs/simpler/`.
@@ -77,7 +77,7 @@ def prepare() -> dict[str, str]:
         folder = asset_folder()
         missing = next(name for name in REQUIRED if not (folder / name).is_file())
         raise UserError(
-            f"SIMPLER's meshes are not complete: {folder / missing} is missing; expected them under "
+            f"SIMPLER's meshes are not complete: no {folder / missing}; expected them under "
             f"$MS_ASSET_DIR/data or {PREPARED}/assets/data. Mend: make simpler, or {ASSET_MEND}"
         )
     os.environ.update(environment())
@@ -87,7 +87,7 @@ def prepare() -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """VK_ICD_FILENAMES and MS_ASSET_DIR: as set, else where `runs/simpler/` has them, else absent."""
+    """VK_ICD_FILENAMES and MS_ASSET_DIR: as set, else from `runs/simpler/`, else absent."""
     found = {
         "VK_ICD_FILENAMES": PREPARED / DRIVER,
         "MS_ASSET_DIR": PREPARED / "assets",

@@ -2,13 +2,12 @@
 
 Differences from calling ManiSkill's environment are all here. Its `reset()` lets objects settle
 while the arm stands where the last episode left it, which may be in their way, and PhysX remembers
-contacts; so the scene is built anew for each layout, and a layout's outcome depends on nothing else.
+contacts; so the scene is built anew for each layout, whose outcome then depends on nothing else.
 The picture is put together here: ManiSkill keeps photographs and segmentation ids in lists that
 all environments of a process share.
 """
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,7 +101,10 @@ class Scene:
         with _quiet():
             self.env = _make(task, view)
         self._camera_pose = self.env.agent._sensor_configs[0].pose
-        self._photo = _read_photo(self.env.rgb_overlay_paths[CAMERA])
+        photo = cv2.imread(self.env.rgb_overlay_paths[CAMERA])
+        assert photo is not None  # `prepare` has found it
+        self._photo = np.ascontiguousarray(photo[..., ::-1])
+        self._start: tuple[Frame, Frame] | None = None
 
     def lay_out(self, layout: Layout, seed: int) -> None:
         """Build the scene anew with the objects there; `seed` decides about the shift only."""
@@ -124,9 +126,9 @@ class Scene:
         self._shown = np.concatenate([part.per_scene_id.numpy() for part in shown])
         self._background = self.view.photo(turn_photo(self._photo, turn))
         self._gain = light_gain(self.shift, seed, self.view)
-        self._success = False
-        start = self.privileged()
-        self._start_m = (start.source.pos_m, start.target.pos_m)
+        self._success, self._start = False, None
+        settled = self.privileged()
+        self._start = (settled.source, settled.target)
 
     def advance(self, action: np.ndarray) -> None:
         """One control step of 0.2 s.
@@ -160,10 +162,8 @@ class Scene:
         base = env.agent.robot.pose.sp.inv()
         names = (env.source_obj_name, env.target_obj_name)
         source, target = (_frame(base * env.objs[name].pose.sp) for name in names)
-        moved_m = (0.0, 0.0)
-        if hasattr(self, "_start_m"):
-            places = zip((source, target), self._start_m, strict=True)
-            moved_m = tuple(float(np.linalg.norm((a.pos_m - b)[:2])) for a, b in places)
+        places = zip((source, target), self._start or (source, target), strict=True)
+        source_m, target_m = (float(np.linalg.norm((a.pos_m - b.pos_m)[:2])) for a, b in places)
         size_m = env.episode_model_bbox_sizes[env.source_obj_name].numpy()
         return Privileged(
             hand=_frame(arm.ee_pose_at_base.sp),
@@ -174,7 +174,7 @@ class Scene:
             table_z_m=TABLE_Z_M + float(base.p[2]),
             fingers_m=float(env.agent.robot.get_qpos()[0, -2:].sum()),
             grasped_steps=int(env.consecutive_grasp[0]),
-            moved=moved_m[0] > max(MOVED_M, moved_m[1]),
+            moved=source_m > max(MOVED_M, target_m),
             success=self._success,
         )
 
@@ -235,10 +235,6 @@ def _make(task: str, view: View) -> Any:
     env.rgb_overlay_mode = "none"
     env._obs_mode, env.obs_mode_struct = "none", parse_obs_mode_to_struct("none")
     return env
-
-
-def _read_photo(path: str | os.PathLike[str]) -> np.ndarray:
-    return np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
 
 
 def _frame(pose: Any) -> Frame:
