@@ -54,6 +54,7 @@ class SimplerConfig:
             "random": every seed gives a random one, for tuning.
         quarter: random layouts have their source in one quarter of the area.
         light, camera_jitter, distractors: see `looks.Shift`; 0 is as published.
+        draw: False leaves frames black, which saves most of the time.
     """
 
     task: str = "spoon"
@@ -66,6 +67,7 @@ class SimplerConfig:
     light: float = 0.0
     camera_jitter: float = 0.0
     distractors: int = 0
+    draw: bool = True
 
 
 class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
@@ -187,7 +189,9 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
         scene = self._built()
         now = scene.privileged()
         state = [*now.hand.pos_m, *now.hand.axes[:, 0], *now.hand.axes[:, 1], now.fingers_m]
-        self._frame = shrink(scene.draw(), self.config.size_px)
+        shape = self.observation_space["frame"].shape  # type: ignore[index]
+        drawn = self.config.draw
+        self._frame = shrink(scene.draw(), shape[0]) if drawn else np.zeros(shape, np.uint8)
         return {"frame": self._frame, "state": np.array(state, np.float32)}
 
     def _info(self) -> dict[str, Any]:

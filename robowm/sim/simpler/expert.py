@@ -154,13 +154,13 @@ def grasp_axes(source: Frame, square: bool) -> np.ndarray:
     """The hand's axes (3, 3) for a grasp from above, in the base frame.
 
     Its x axis points down, its y axis (in which the fingers close) is horizontal and crosses the
-    source's long axis. Of the two or four ways to do that it is always the one whose y axis is
-    nearest to the base's: so the choice depends on the object alone, never on the hand.
+    source's long axis. Of the two or four ways to do that, the object alone decides, never the
+    hand: y is turned from the base's by -60 to 120 degrees, or by -45 to 45 if `square`. The jump
+    from one end to the other is far from SIMPLER's own headings, multiples of 90 degrees.
     """
     along = source.axes[:, 0]
-    angle = np.arctan2(along[1], along[0]) + np.pi / 2
-    period = np.pi / 2 if square else np.pi
-    from_y = (angle - np.pi / 2 + period / 2) % period - period / 2
+    period, least = (np.pi / 2, -np.pi / 4) if square else (np.pi, -np.pi / 3)
+    from_y = (np.arctan2(along[1], along[0]) - least) % period + least
     y = np.array([-np.sin(from_y), np.cos(from_y), 0.0])
     return np.stack([DOWN, y, np.cross(DOWN, y)], axis=1)
 

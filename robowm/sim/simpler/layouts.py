@@ -8,12 +8,12 @@ ManiSkill's `reset()` draws from the evaluation layouts only; demonstrations fro
 the test. So every layout that is not an evaluation is drawn here.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations, product
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 NUM_EVALUATED = 24
 TABLE_CENTRE_M = (-0.16, 0.0)
@@ -50,8 +50,8 @@ class Layout:
 
     def heading_rad(self) -> float:
         """Direction of the source's long axis from above, in (-pi, pi]."""
-        axis = _rotation(self.source_quaternion).as_matrix()[:, 0]
-        return float(np.arctan2(axis[1], axis[0]))
+        w, x, y, z = self.source_quaternion
+        return math.atan2(2 * (x * y + w * z), w * w + x * x - y * y - z * z)
 
 
 @dataclass(frozen=True)
@@ -82,23 +82,24 @@ AREAS = {
 }
 
 
-def official(task: str) -> list[Layout]:
+@cache
+def official(task: str) -> tuple[Layout, ...]:
     """ManiSkill's own layouts in its order: 24; eggplant 64, of which 24 are evaluated."""
     if task == "eggplant":
         places = product(
             np.linspace(-0.01, 0.01, 2) + SINK_CENTRE_M[0],
             np.linspace(-0.015, 0.015, 4) + SINK_CENTRE_M[1],
         )
-        return [
+        return tuple(
             Layout((float(x), float(y), EGGPLANT_Z_M), BASKET_M, quaternion)
             for (x, y), quaternion in product(places, EGGPLANT_QUATERNIONS)
-        ]
+        )
     pairs = [pair for side in _SIDES_M[task] for pair in permutations(_corners(side), 2)]
-    return [
-        Layout((*source, source_z), (*target, target_z), _quaternion(yaw))
+    source_z, target_z = _HEIGHTS_M[task]
+    return tuple(
+        Layout((*source, source_z), (*target, target_z), _turned(UPRIGHT, yaw))
         for (source, target), yaw in product(pairs, _YAWS_RAD[task])
-        for source_z, target_z in [_HEIGHTS_M[task]]
-    ]
+    )
 
 
 def random_layout(task: str, seed: int, quarter: bool = False) -> Layout:
@@ -120,14 +121,12 @@ def random_layout(task: str, seed: int, quarter: bool = False) -> Layout:
 
 def at(one: Layout, other: Layout, area: Area) -> bool:
     """Whether two layouts are the same but for the area's margins."""
-    offsets_m = (
-        np.subtract(one.source_m[:2], other.source_m[:2]),
-        np.subtract(one.target_m[:2], other.target_m[:2]),
-    )
-    turn = one.heading_rad() - other.heading_rad()
-    turn_rad = abs((turn + np.pi) % (2 * np.pi) - np.pi)
-    near = all(np.linalg.norm(offset) < area.margin_m for offset in offsets_m)
-    return bool(near and turn_rad < area.margin_rad)
+    if math.dist(one.source_m[:2], other.source_m[:2]) >= area.margin_m:
+        return False
+    if math.dist(one.target_m[:2], other.target_m[:2]) >= area.margin_m:
+        return False
+    turn_rad = one.heading_rad() - other.heading_rad()
+    return abs(math.remainder(turn_rad, 2 * math.pi)) < area.margin_rad
 
 
 def _draw(task: str, rng: np.random.Generator, quarter: bool) -> Layout | None:
@@ -138,15 +137,15 @@ def _draw(task: str, rng: np.random.Generator, quarter: bool) -> Layout | None:
     yaw_rad = float(rng.uniform(-np.pi, np.pi)) if area.turned else 0.0
     if task == "eggplant":
         quaternion = EGGPLANT_QUATERNIONS[rng.integers(len(EGGPLANT_QUATERNIONS))]
-        turned = Rotation.from_euler("z", yaw_rad) * _rotation(quaternion)
         x, y = source + SINK_CENTRE_M
-        return Layout((float(x), float(y), EGGPLANT_Z_M), BASKET_M, _numbers(turned))
+        turned = _turned(quaternion, yaw_rad)
+        return Layout((float(x), float(y), EGGPLANT_Z_M), BASKET_M, turned)
     if np.linalg.norm(source - target) < area.apart_m:
         return None
     places = ((float(x), float(y)) for x, y in (source + TABLE_CENTRE_M, target + TABLE_CENTRE_M))
     (x, y), (u, v) = places
     source_z, target_z = _HEIGHTS_M[task]
-    return Layout((x, y, source_z), (u, v, target_z), _quaternion(yaw_rad))
+    return Layout((x, y, source_z), (u, v, target_z), _turned(UPRIGHT, yaw_rad))
 
 
 def _corners(half_side_m: float) -> list[tuple[float, float]]:
@@ -154,16 +153,11 @@ def _corners(half_side_m: float) -> list[tuple[float, float]]:
     return [(x + i * half_side_m, y + j * half_side_m) for i, j in product((-1, 1), repeat=2)]
 
 
-def _rotation(quaternion: Sequence[float]) -> Rotation:
-    return Rotation.from_quat(quaternion, scalar_first=True)
-
-
-def _quaternion(yaw_rad: float) -> tuple[float, ...]:
-    return _numbers(Rotation.from_euler("z", yaw_rad))
-
-
-def _numbers(rotation: Rotation) -> tuple[float, ...]:
-    return tuple(float(number) for number in rotation.as_quat(scalar_first=True))
+def _turned(quaternion: tuple[float, ...], yaw_rad: float) -> tuple[float, ...]:
+    """The orientation turned about the vertical."""
+    c, s = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
+    w, x, y, z = quaternion
+    return (c * w - s * z, c * x - s * y, c * y + s * x, c * z + s * w)
 
 
 _SIDES_M = {"spoon": (0.075,), "carrot": (0.075,), "stack": (0.05, 0.10)}

@@ -105,6 +105,7 @@ class Scene:
         assert photo is not None  # `prepare` has found it
         self._photo = np.ascontiguousarray(photo[..., ::-1])
         self._start: tuple[Frame, Frame] | None = None
+        self._now: Privileged | None = None
 
     def lay_out(self, layout: Layout, seed: int) -> None:
         """Build the scene anew with the objects there; `seed` decides about the shift only."""
@@ -126,7 +127,7 @@ class Scene:
         self._shown = np.concatenate([part.per_scene_id.numpy() for part in shown])
         self._background = self.view.photo(turn_photo(self._photo, turn))
         self._gain = light_gain(self.shift, seed, self.view)
-        self._success, self._start = False, None
+        self._success, self._start, self._now = False, None, None
         settled = self.privileged()
         self._start = (settled.source, settled.target)
 
@@ -139,7 +140,7 @@ class Scene:
         """
         with _quiet():
             *_, info = self.env.step(np.asarray(action, np.float32))
-        self._success = bool(info["success"])
+        self._success, self._now = bool(info["success"]), None
 
     def draw(self) -> np.ndarray:
         """The picture, uint8 (rows, columns, 3) RGB: arm and objects over the photograph."""
@@ -157,6 +158,16 @@ class Scene:
 
     def privileged(self) -> Privileged:
         """The truth of this moment."""
+        if self._now is None:
+            self._now = self._look()
+        return self._now
+
+    def close(self) -> None:
+        """Free the simulator."""
+        with _quiet():
+            self.env.close()
+
+    def _look(self) -> Privileged:
         env = self.env
         arm = env.agent.controller.controllers["arm"]
         base = env.agent.robot.pose.sp.inv()
@@ -177,11 +188,6 @@ class Scene:
             moved=source_m > max(MOVED_M, target_m),
             success=self._success,
         )
-
-    def close(self) -> None:
-        """Free the simulator."""
-        with _quiet():
-            self.env.close()
 
     def _add_distractors(self, seed: int) -> list[Any]:
         import sapien
