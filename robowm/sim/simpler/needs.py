@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Literal
 
@@ -81,7 +82,8 @@ def prepare() -> dict[str, str]:
             f"$MS_ASSET_DIR/data or {PREPARED}/assets/data. Mend: make simpler, or {ASSET_MEND}"
         )
     os.environ.update(environment())
-    if error := vulkan_error():
+    # a worker comes after its parent's look
+    if parent_process() is None and (error := vulkan_error()):
         raise UserError(f"SAPIEN cannot draw here ({error}). Mend: {VULKAN_MEND}")
     return {"assets": kind}
 
