@@ -3,8 +3,9 @@
     python benchmarks/simpler_expert.py --work DIR --json benchmarks/results/simpler_expert.json
 
 Success is judged at the last of 60 steps (eggplant 120). Random layouts bear seeds of the block for
-demonstrations; `noisy` is the expert as `robowm record` disturbs it, to the end that a recording
-has. Nothing is drawn but for the speeds. One process; run again after a kill it goes on.
+demonstrations and end where a recording would, when the expert has done; `noisy` is the expert as
+`robowm record` disturbs it. Nothing is drawn but for the speeds. One process; run again after a
+kill it goes on.
 """
 
 import json
@@ -52,28 +53,28 @@ def main(args: Args) -> None:
     """Play everything, then time it."""
     facts = prepare()
     args.work.mkdir(parents=True, exist_ok=True)
-    tasks = {}
-    for task in TASKS:
-        env = SimplerEnv(task=task, draw=False)
-        demonstrations = DEMONSTRATION[: args.random_layouts]
-        blocks = {
-            "expert": range(NUM_EVALUATED),
-            "expert, random layouts": demonstrations,
-            "noisy expert, random layouts": demonstrations,
-            "null": range(NUM_EVALUATED),
-            "random": range(NUM_EVALUATED),
-        }
-        tasks[task] = {
-            name: summary([*play(env, name, seeds, args.work / f"{task}.jsonl")])
-            for name, seeds in blocks.items()
-        }
+    demonstrations = DEMONSTRATION[: args.random_layouts]
+    blocks = {
+        "expert": range(NUM_EVALUATED),
+        "expert, random layouts": demonstrations,
+        "noisy expert, random layouts": demonstrations,
+        "null": range(NUM_EVALUATED),
+        "random": range(NUM_EVALUATED),
+    }
+    envs = {task: SimplerEnv(task=task, draw=False) for task in TASKS}
+    found: dict[str, dict[str, Any]] = {task: {} for task in TASKS}
+    for name, seeds in blocks.items():
+        for task, env in envs.items():
+            episodes = [*play(env, name, seeds, args.work / f"{task}.jsonl")]
+            found[task][name] = summary(episodes)
+    for env in envs.values():
         env.close()
     result = {
         "command": "python benchmarks/simpler_expert.py --work DIR --json FILE",
         **facts,
         "layouts": NUM_EVALUATED,
         "action_noise": RecordConfig.action_noise,
-        "tasks": tasks,
+        "tasks": found,
         "speed": {task: speeds(task) for task in TASKS},
         "target": {"expert": TARGET, "of": NUM_EVALUATED},
         "versions": {"python": platform.python_version()}
@@ -104,12 +105,13 @@ def play(env: SimplerEnv, name: str, seeds: range, journal: Path) -> Iterator[di
 
 
 def episode(env: SimplerEnv, name: str, seed: int) -> dict[str, Any]:
-    """One episode; a noisy one ends where its recording would."""
+    """One episode; on a random layout it ends where its recording would."""
     rng = np.random.default_rng([seed, 2])
     _, info = env.reset(seed=seed)
     finished_step, length, cut_off = None, 0, False
     noisy = name.startswith("noisy")
-    while not (cut_off or (noisy and info["expert_done"])):
+    recorded = seed in DEMONSTRATION
+    while not (cut_off or (recorded and info["expert_done"])):
         if name == "null":
             action = np.zeros(7)
         elif name == "random":
