@@ -58,7 +58,7 @@ def test_distance_is_to_the_long_axis() -> None:
 @pytest.mark.parametrize("square", [False, True])
 def test_the_grasp_depends_on_the_object_alone_and_crosses_it(square: bool) -> None:
     period, least = (90, -45) if square else (180, -60)
-    for yaw_deg in range(-175, 180, 10):
+    for yaw_deg in range(-172, 180, 10):
         source = Frame(np.zeros(3), Rotation.from_euler("z", yaw_deg, degrees=True).as_matrix())
         axes = grasp_axes(source, square)
         np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-9)
