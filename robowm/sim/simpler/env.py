@@ -88,7 +88,7 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
     criterion holds *now*, and the last step's counts. `info["measures"]` holds partial scores up to
     now: `layout` (0 to 23, -1 if random), `grasped` once, `grasped_5_steps` in a row, `moved` (the
     source, by more than 3 cm), `first_close_off_m` (how far the hand was from the source's long
-    axis when it was first told to close; nan: never), and `stage`, see `Tally`.
+    axis, seen from above, when it was first told to close; nan: never), and `stage`, see `Tally`.
     `info["expert_done"]`: the expert has no more to do, a recording may end.
 
     The same seed gives the same episode, whatever ran before it.

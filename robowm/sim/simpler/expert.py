@@ -165,12 +165,16 @@ def grasp_axes(source: Frame, square: bool) -> np.ndarray:
     return np.stack([DOWN, y, np.cross(DOWN, y)], axis=1)
 
 
-def reach_m(now: Privileged) -> float:
-    """Distance of the point between the finger tips from the source's long axis, metres."""
+def reach_m(now: Privileged, from_above: bool = False) -> float:
+    """Distance of the point between the finger tips from the source's long axis, metres.
+
+    Args:
+        from_above: as seen from above, heights left out.
+    """
     offset = now.hand.pos_m - now.source.pos_m
     along = now.source.axes[:, 0]
     nearest = np.clip(offset @ along, -now.half_length_m, now.half_length_m)
-    return float(np.linalg.norm(offset - nearest * along))
+    return float(np.linalg.norm((offset - nearest * along)[: 2 if from_above else 3]))
 
 
 def _at_most(vector: np.ndarray, length: float) -> np.ndarray:

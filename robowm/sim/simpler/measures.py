@@ -30,7 +30,7 @@ class Tally:
         """A step begins; `gripper` is what it asks for: 1 open, -1 closed."""
         self._gripper = gripper
         if gripper < 0 and math.isnan(self._first_close_off_m):
-            self._first_close_off_m = reach_m(now)
+            self._first_close_off_m = reach_m(now, from_above=True)
 
     def after(self, now: Privileged) -> None:
         """The step has been taken."""
