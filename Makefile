@@ -1,6 +1,7 @@
 # make install     .venv with everything pinned (about 3 minutes and 7 GB, once)
 # make quickstart  the whole chain, small; writes runs/quickstart/report.html
 # make test        the tests        make lint   ruff and mypy        make clean   undo it (runs/ stays)
+# make simpler     what the SIMPLER suites need besides, in .venv and runs/simpler (docs/simpler.md)
 
 export MUJOCO_GL ?= egl
 export OMP_NUM_THREADS ?= $(shell nproc)
@@ -12,7 +13,12 @@ PYTHON ?= $(shell for p in python3.12 python3; do \
 	$$p -c '$(CHECK)' >/dev/null 2>&1 && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: install quickstart test lint clean
+# Meshes and an installer of software Vulkan, where somebody has put them beside the checkout.
+SHARED ?= ../shared/simpler
+MESHES := runs/simpler/assets
+DOWNLOAD := MS_ASSET_DIR=$(MESHES) $(BIN)/python -m mani_skill.utils.download_asset -y
+
+.PHONY: install quickstart test lint clean simpler
 
 install: .venv/.installed
 
@@ -33,6 +39,22 @@ install: .venv/.installed
 
 quickstart: install
 	$(BIN)/robowm quickstart $(if $(CLIPS),--clips '$(CLIPS)')
+
+simpler: install
+	$(BIN)/python -m pip install --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[simpler]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
+		--constraint constraints.txt opencv-python-headless
+	$(MAKE) $(MESHES)/data
+	@# Needed (as root) where Mesa is older than 24.3, such as on Debian 12.
+	[ ! -f '$(SHARED)/get_lavapipe.sh' ] || bash '$(SHARED)/get_lavapipe.sh' runs/simpler/vulkan
+	$(BIN)/robowm doctor
+
+$(MESHES)/data:
+	mkdir -p $(MESHES)
+	if [ -f '$(SHARED)/widowx_assets.tar.xz' ]; then \
+		tar -xJf '$(SHARED)/widowx_assets.tar.xz' -C $(MESHES) --strip-components 1; \
+	else $(DOWNLOAD) bridge_v2_real2sim && $(DOWNLOAD) widowx250s; fi
 
 test: install
 	$(BIN)/python -m pytest

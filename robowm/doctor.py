@@ -24,7 +24,7 @@ DECODERS = ("h264", "hevc", "vp9", "av1", "gif", "mpeg4")
 # distribution, what needs it, the mend
 EXTRAS = (
     ("transformers", "pretrained text and image encoders", "pip install transformers"),
-    ("mani-skill", "SIMPLER suites", "pip install mani-skill==3.0.1"),
+    ("mani-skill", "SIMPLER suites", "pip install 'robowm[simpler]'"),
     ("feetech-servo-sdk", "a real SO-101 arm", "pip install 'lerobot[feetech]'"),
 )
 QUICKSTART_MEMORY_GB = 6.0
@@ -214,7 +214,9 @@ def probe_torchcodec() -> None:
 
 
 def _vulkan() -> Iterator[Finding]:
-    error, devices = _child("probe_vulkan")
+    from robowm.sim.simpler.needs import environment
+
+    error, devices = _child("probe_vulkan", **environment())
     if error:
         mend = "apt install libvulkan1 mesa-vulkan-drivers"
         found = f"{error}; only SIMPLER suites need it"
@@ -253,6 +255,25 @@ def probe_vulkan() -> int:
     if not count.value:
         raise RuntimeError("no Vulkan device")
     return count.value
+
+
+def _simpler() -> Iterator[Finding]:
+    from robowm.sim.simpler import needs
+
+    kind, folder = needs.assets(), needs.asset_folder()
+    if kind is None:
+        mend = f"make simpler, or {needs.ASSET_MEND}"
+        found = f"not complete in {folder}; only SIMPLER suites need them"
+        yield Finding("SIMPLER assets", "missing", found, mend, required=False)
+    else:
+        yield Finding("SIMPLER assets", "ok", f"{kind}, in {folder}", required=False)
+    if needs.installed("sapien") is None:
+        return  # said among the extras
+    error = needs.vulkan_error()
+    if error:
+        yield Finding("SAPIEN", "missing", f"cannot draw: {error}", needs.VULKAN_MEND, False)
+    else:
+        yield Finding("SAPIEN", "ok", "draws with this machine's Vulkan", required=False)
 
 
 def _extras() -> Iterator[Finding]:
@@ -337,6 +358,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _opencv,
     _codecs,
     _vulkan,
+    _simpler,
     _datasets,
     _packages,
     _extras,

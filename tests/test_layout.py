@@ -21,7 +21,7 @@ MODELS = LEARNT | {"latent", "world"}
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "recipes": BASE,
-    "doctor": BASE,
+    "doctor": BASE | {"sim"},
     "nn": BASE,
     **dict.fromkeys(["video", "motion", "metrics"], BASE | {"nn"}),
     **dict.fromkeys(["latent", "world"], MODELS),

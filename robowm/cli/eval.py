@@ -26,8 +26,9 @@ class Args:
     """Suite and task."""
     robot: str | None = None
     """Arm; None: the suite's default."""
-    episodes: int = 50
-    """Episodes of the policy."""
+    episodes: int | None = None
+    """Episodes of the policy; None: once through the suite's fixed layouts where it has them (24 in
+    simpler), else 50."""
     seed: int = 0
     """Seed of the first episode, 0 to 999999; the others follow."""
     baseline_episodes: int | None = None
@@ -45,15 +46,16 @@ def run(args: Args) -> None:
     from robowm.report.words import succeeded
     from robowm.sim.evaluate import EvalConfig, evaluate
 
+    task = task_named(args.suite)
     config = EvalConfig(
-        episodes=args.episodes,
+        episodes=args.episodes or task.layouts or EvalConfig.episodes,
         seed=args.seed,
         robot=args.robot,
         baseline_episodes=args.baseline_episodes,
         videos=args.videos,
         size_px=args.size_px,
     )
-    report = evaluate(args.policy, task_named(args.suite), args.out, config, args.num_envs)
+    report = evaluate(args.policy, task, args.out, config, args.num_envs)
     baselines = [(f"baseline {name}", part) for name, part in report["baselines"].items()]
     for name, part in [(args.policy, report), *baselines]:
         print(f"{name}: {succeeded(part)}")

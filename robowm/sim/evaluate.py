@@ -127,7 +127,7 @@ def evaluate(
         "videos": [f"{videos.name}/{film.name}" for film in sorted(videos.glob("*.mp4"))],
         "settings": settings,
         "versions": {"robowm": __version__}
-        | {name: version(name) for name in ("robosuite", "mujoco", "gymnasium", "torch")},
+        | {name: version(name) for name in (*task.packages, "gymnasium", "torch")},
         "machine": machine(),
         "wall_time_s": round(journal.earlier_s + time.monotonic() - begun_s, 1),
     }

@@ -62,7 +62,7 @@ def episode(env: Any, seed: int, noise: float) -> list[dict[str, Any]]:
         disturbed = asked.copy()
         disturbed[:-1] += rng.normal(0, noise, len(asked) - 1)
         observation, _, success, cut_off, info = env.step(np.clip(disturbed, -1, 1))
-        ended = success or cut_off
+        ended = success or cut_off or info.get("expert_done", False)
     return [*steps, observation | {"success": info["success"]}]
 
 

@@ -86,7 +86,7 @@ def record(
         raise UserError(f"--episodes {config.episodes}: expected 1 or more.")
     robot = task.robot(config.robot)
     seeds = take(DEMONSTRATION, config.seed, 10 * config.episodes)
-    settings = asdict(config) | {"suite": task.name, "robot": robot}
+    settings = asdict(config) | {"suite": task.name, "robot": robot, **task.prepare()}
     stage = open_stage(out, "demonstrations", settings)
     if stage.done:
         return stage.card

@@ -25,6 +25,8 @@ class Task:
         state_names: one name for each element of `state`, with its unit.
         action_names: one name for each element of an action.
         camera: the name that the frames have in demonstrations and for policies.
+        layouts: how many layouts evaluation seeds go through before they repeat; None: no end.
+        packages: distributions whose versions stand in every result.
         prepare: called before any simulator starts; raises UserError when something it needs is
             missing, and returns what must stand in every result.
     """
@@ -38,6 +40,8 @@ class Task:
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
     camera: str = "observation.images.agentview"
+    layouts: int | None = None
+    packages: tuple[str, ...] = ("robosuite", "mujoco")
     prepare: Callable[[], Mapping[str, str]] = dict
 
     def robot(self, name: str | None) -> str:

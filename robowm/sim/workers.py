@@ -10,7 +10,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 
 # More threads in each would only get in each other's way.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LP_NUM_THREADS": "1"}
 
 
 def run_jobs[T](
