@@ -59,7 +59,7 @@ def test_results_do_not_depend_on_how_many_run_side_by_side(lift: Task, pair: En
 
 def test_fewer_seeds_than_slots(pair: EnvPool) -> None:
     missed = rollout(pair, RandomController(-np.ones(7), np.ones(7)), [8])
-    assert missed == [EpisodeResult(seed=8, success=False, length=35)]
+    assert missed == [EpisodeResult(seed=8, success=False, length=35, stage="never reached")]
 
 
 class Interrupter(RandomController):
@@ -124,7 +124,7 @@ def test_a_policy_that_answers_nan_fails_its_episode_only(glimpse: Task) -> None
         lost, well = rollout(envs, Lost(-np.ones(7), np.ones(7)), [1, 2])
     assert not lost.success and lost.length == 2
     assert lost.error and lost.error.startswith("the policy's action is not finite: [nan nan")
-    assert well == EpisodeResult(seed=2, success=False, length=6)
+    assert well == EpisodeResult(seed=2, success=False, length=6, stage="never reached")
 
 
 def test_what_a_simulator_raises_is_the_reason(glimpse: Task) -> None:

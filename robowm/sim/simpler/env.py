@@ -88,8 +88,8 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
     criterion holds *now*, and the last step's counts. `info["layout"]` is 0 to 23, -1 if random;
     `info["stage"]` how far it came, see `Tally`; `info["partial"]` partial scores up to now:
     `grasped` once, `grasped_5_steps` in a row, `moved` (the source, by more than 3 cm), each 0 or
-    1, and `first_close_off_m` (how far the hand was from the source's long axis, seen from above, when
-    it was first told to close; absent: never).
+    1, and `first_close_off_m` (how far the hand was from the source's long axis, seen from above,
+    when it was first told to close; absent: never).
     `info["expert_done"]`: the expert has no more to do, a recording may end.
 
     The same seed gives the same episode, whatever ran before it.
