@@ -70,6 +70,8 @@ class Args:
     """training seeds"""
     only_seed: int | None = None
     """do this one only, and write no JSON"""
+    train_on: Literal["still", "shaken"] | None = None
+    """scene whose video the labeller is trained on; none: the one that it is judged on"""
     train_episodes: int = 100
     """simulated episodes without actions to train on"""
     eval_episodes: int = 60
@@ -99,9 +101,10 @@ def _data(args: Args) -> tuple[Path, dict[str, Path]]:
     if args.scene != "real":
         judged = "tune" if args.tune else "eval"
         counts = {"train": args.train_episodes, judged: args.eval_episodes}
-        out = {name: args.work / f"{args.scene}_{name}" for name in counts}
+        scenes = {"train": args.train_on or args.scene, judged: args.scene}
+        out = {name: args.work / f"{scene}_{name}" for name, scene in scenes.items()}
         for name, episodes in counts.items():
-            shake = float(args.scene == "shaken")
+            shake = float(scenes[name] == "shaken")
             record_truth(Recording(out[name], episodes, SEEDS[name], 128, 1.0, shake))
         truths = {args.scene: out[judged]}
         if args.scene == "still":  # and with the camera in one and the same place

@@ -158,7 +158,7 @@ def test_kill_and_run_again(make_clip, moving, tmp_path) -> None:
 def test_users_mistakes(two_days, make_clip, moving, make_dataset, tmp_path, capsys) -> None:
     out = tmp_path / "out"
     ingest([two_days[0]], out, SMALL)
-    with pytest.raises(UserError, match="made with size_px 16, now it is 64"):
+    with pytest.raises(UserError, match="made with size_px 16, now it is 128"):
         append([two_days[1]], out)
     with pytest.raises(UserError, match="made with keep_actions False, now it is True"):
         append([two_days[1]], out, SMALL, keep_actions=True)

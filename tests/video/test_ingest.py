@@ -197,7 +197,7 @@ def test_an_8k_clip_fits_in_a_gigabyte(make_clip, tmp_path) -> None:
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     (row,), shapes, peak_mb = json.loads(said.stdout)
     assert (row["reason"], row["width_px"], row["height_px"]) == ("ok", 7680, 4320)
-    assert shapes == [[5, 64, 64, 3]]
+    assert shapes == [[5, 128, 128, 3]]
     assert peak_mb < 1000
 
 

@@ -21,7 +21,7 @@ CAMERA = "observation.images.main"
 
 def _ingest(source: Path, out: Path, recipe: str, fps: int, cameras: tuple[str, ...] = ()):
     """The dataset of a labelled source, actions kept, and its manifest's rows."""
-    config = curated(fps=fps)
+    config = curated(size_px=64, fps=fps)
     find = recipes.load(f"datasets/{recipe}").find
     done = ingest([source], out, config, find=find, cameras=cameras, keep_actions=True)
     return Episodes(done.out), pq.read_table(done.manifest).to_pylist()
