@@ -143,7 +143,7 @@ def test_looks_vary_by_seed_and_nothing_else_does(env: RobosuiteEnv, what: str) 
     for seed in (1, 2):
         plain, varied = env.reset(seed=seed)[0], other.reset(seed=seed)[0]
         np.testing.assert_array_equal(plain["state"], varied["state"])
-        assert np.abs(plain["frame"].astype(int) - varied["frame"]).mean() > 4
+        assert np.abs(plain["frame"].astype(int) - varied["frame"]).mean() > 1
         frames[seed] = varied["frame"]
     assert np.abs(frames[1].astype(int) - frames[2]).mean() > 4
     np.testing.assert_array_equal(other.reset(seed=1)[0]["frame"], frames[1])
