@@ -12,7 +12,8 @@ moved (`ee_delta`, metres in the world frame).
 real: trained on the corpus's clips without actions, judged on the labelled sets of DROID (two outer
 cameras), Bridge and RT-1, whose own pictures it has not seen; and, without truth, on clips of the
 corpus that were kept from training (`corpus`).
-Seeds for tuning were 600,000 and on (`--tune`). Goes on where it was killed. `--threads 1` and
+The first training seed is judged by the whole battery, the others by the probes. Seeds for tuning
+were 600,000 and on (`--tune`). Goes on where it was killed. `--threads 1` and
 several `--only-seed` side by side use all cores best; the call without `--only-seed` then finds
 them done and writes the JSON.
 """
@@ -137,10 +138,16 @@ def _run(args: Args, train: Path, truths: dict[str, Path], seed: int) -> dict[st
     found: dict[str, Any] = {"seed": seed, "label_s": round(time.monotonic() - begun, 1)}
     everything = RealityConfig(truth_column="ee_delta", dims="0,1,2", pairs=128, code_clips=20)
     probes = replace(everything, tests="probes")
-    judged = {truth_name: (truth, everything) for truth_name, truth in truths.items()}
+    # the other seeds and places: only the question that the target is about
+    first = seed == 0
+    judged = {
+        truth_name: (truth, everything if first and truth_name == args.scene else probes)
+        for truth_name, truth in truths.items()
+    }
     if args.scene == "real":  # the corpus's own clips have no truth, but they are many
         judged = {truth_name: (truth, probes) for truth_name, truth in truths.items()}
-        judged["corpus"] = train, replace(everything, tests="moving,codes")
+        if first:
+            judged["corpus"] = train, replace(everything, tests="moving,codes")
     for truth_name, (truth, questions) in judged.items():
         out = args.work / f"reality_{args.scene}_{truth_name}_{name}_{steps}"
         report = reality(str(train / f"labels.{name}" / "model"), questions, out, on=truth)
@@ -164,7 +171,7 @@ def _result(args: Args, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "flags": flags,
         "summary": {
             truth: {
-                name: _spread([run[truth][name] for run in runs])
+                name: _spread([run[truth][name] for run in runs if name in run.get(truth, {})])
                 for name in runs[0][truth]
                 if name != "verdict" and "value" in runs[0][truth][name]
             }
@@ -189,9 +196,8 @@ def _spread(tests: list[dict[str, Any]]) -> dict[str, Any]:
         words: over([test["baselines"][words]["value"] for test in tests])
         for words in tests[0]["baselines"]
     }
-    return {"mean_min_max": over([test["value"]["value"] for test in tests])} | {
-        "baselines": baselines
-    }
+    values = [test["value"]["value"] for test in tests]
+    return {"seeds": len(tests), "mean_min_max": over(values), "baselines": baselines}
 
 
 if __name__ == "__main__":

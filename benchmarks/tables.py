@@ -75,9 +75,41 @@ def kill_resume(found: dict[str, Any]) -> str:
     )
 
 
+BESIDE = {  # the baselines that a reader needs, by test
+    "probe_linear": ("mean flow", "random encoder", "PCA of frame differences"),
+    "probe_mlp": ("mean flow", "random encoder", "PCA of frame differences"),
+    "camera_leak": ("latents, compensation off",),
+    "transfer": ("random latents",),
+    "psnr_gain": ("standing still",),
+    "cut": ("standing still",),
+    "codebook": (),
+}
+
+
+def labels(found: dict[str, Any]) -> str:
+    """The battery's figures on each dataset: mean over training seeds (smallest to largest)."""
+
+    def figure(values: list[float]) -> str:
+        mean, low, high = values
+        return f"{mean:.2f}" if low == high else f"{mean:.2f} ({low:.2f} to {high:.2f})"
+
+    rows = []
+    for dataset, tests in found["summary"].items():
+        for name in (name for name in BESIDE if name in tests):
+            unit = found["runs"][0][dataset][name]["unit"]
+            baselines = tests[name]["baselines"]
+            beside = [f"{what} {baselines[what][0]:.2f}" for what in BESIDE[name]]
+            value = figure(tests[name]["mean_min_max"])
+            rows.append((dataset, f"{name}, {unit}", value, "; ".join(beside) or "–"))
+    return markdown_table(("judged on", "test", "latent actions", "beside it"), rows)
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quickstart": quickstart,
     "kill_resume": kill_resume,
+    "labels_still": labels,
+    "labels_shaken": labels,
+    "labels_real": labels,
 }
 
 

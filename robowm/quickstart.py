@@ -86,7 +86,8 @@ def quickstart(
     """
     out = Path(out)
     sources = [out / "video", *([Path(clips)] if clips else [])]
-    frames = IngestConfig(size_px=recipe.size_px, fps=recipe.fps)
+    # labels may want finer frames than the policy: pretraining makes them smaller
+    frames = IngestConfig(size_px=recipe.label.model.size_px, fps=recipe.fps)
     demonstrations = RecordConfig(episodes=config.demonstrations, size_px=recipe.size_px)
     policies = {"pretrained": str(out / "pretrain"), "scratch": SCRATCH}
     run = Stages(out)

@@ -16,6 +16,6 @@ class Recipe:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     size_px: int = 64
-    """side of the frames that `ingest` and `record` should write, pixels"""
+    """side of the frames that `record` should write, pixels; `ingest`: those of label.model"""
     fps: int = 10
     """rate of the frames, a second"""

@@ -121,7 +121,7 @@ def test_episodes_kept_back_are_read_from_the_card(video: Path, tmp_path: Path) 
     (tmp_path / "labels" / "robowm.json").write_text(json.dumps(card | {"held_out": [1, 5]}))
     spared = kept_back(tmp_path / "labels", 8)
     assert spared is not None and spared.nonzero()[0].tolist() == [1, 5]
-    spared = kept_back(video, 8)
+    spared = kept_back(video / "labels", 8)
     assert spared is not None and spared.nonzero()[0].tolist() == find_source(str(video)).chosen
 
 
