@@ -47,8 +47,9 @@ def run(args: Args) -> None:
     from robowm.sim.evaluate import EvalConfig, evaluate
 
     task = task_named(args.suite)
+    usual = task.layouts or EvalConfig.episodes
     config = EvalConfig(
-        episodes=args.episodes or task.layouts or EvalConfig.episodes,
+        episodes=usual if args.episodes is None else args.episodes,
         seed=args.seed,
         robot=args.robot,
         baseline_episodes=args.baseline_episodes,
