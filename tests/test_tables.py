@@ -43,7 +43,7 @@ def test_a_figure_changed_by_hand_is_found_and_mended(
     [
         ("<!-- table: quickstart -->\n", "needs its own <!-- end -->"),
         ("<!-- end -->\n", "needs its own <!-- end -->"),
-        ("<!-- table: quikstart -->\n<!-- end -->\n", "not in both: kill_resume, quickstart, quik"),
+        ("<!-- table: quikstart -->\n<!-- end -->\n", "quickstart, quikstart"),
     ],
 )
 def test_marks_that_do_not_fit_are_said(
