@@ -155,7 +155,7 @@ def test_unlabelled_video_is_refused(tmp_path: Path, make_dataset: Callable[...,
     root = make_dataset(tmp_path / "raw", episodes=1)
     with pytest.raises(UserError, match="has no latent actions; expected the columns that `robowm"):
         pretrain([root], tmp_path / "world", TINY.pretrain)
-    with pytest.raises(UserError, match="32x32 pixels; the labeller expects 64x64"):
+    with pytest.raises(UserError, match="32x32 pixels; the labeller expects 128x128"):
         label(root, recipes.load("policies/vipra").small().label)
 
 
