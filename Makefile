@@ -22,7 +22,7 @@ DOWNLOAD := MS_ASSET_DIR=$(MESHES) $(BIN)/python -m mani_skill.utils.download_as
 
 install: .venv/.installed
 
-.venv/.installed: pyproject.toml constraints.txt .python-version
+.venv/.installed: pyproject.toml lerobot_policy_robowm/pyproject.toml constraints.txt .python-version
 	@'$(PYTHON)' -c '$(CHECK)' >/dev/null 2>&1 || { echo \
 	"make: no Python 3.12 (PYTHON='$(PYTHON)'). Mend: apt install python3.12 python3.12-venv, or" \
 	"pyenv install 3.12; or name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -31,7 +31,7 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip==$(PIP_VERSION)
 	$(BIN)/python -m pip install --disable-pip-version-check \
 		--constraint constraints.txt --build-constraint constraints.txt \
-		--editable . --group dev
+		--editable . --editable lerobot_policy_robowm --group dev
 	@# Both OpenCV packages write cv2/. The headless one must be the last: it needs no libGL.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
 		--constraint constraints.txt opencv-python-headless

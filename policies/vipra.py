@@ -19,8 +19,8 @@ from robowm.world.vipra import ViPRAConfig
 
 
 def small() -> Recipe:
-    """About a million weights a network: two CPU cores. Labels at 128 px, the rest at 64."""
-    backbone = BackboneConfig()
+    """One to two million weights a network, 128 px: two CPU cores."""
+    backbone = BackboneConfig(size_px=128)
     return Recipe(
         label=LabelConfig(train=TrainConfig(steps=1000, batch_size=16, learning_rate=2e-3)),
         pretrain=PretrainConfig(
@@ -31,12 +31,14 @@ def small() -> Recipe:
             policy=PolicyConfig(backbone=backbone),
             train=TrainConfig(steps=800, batch_size=32, learning_rate=7e-4),
         ),
+        size_px=128,
     )
 
 
 def quickstart() -> Recipe:
     """`small` at 64 px with fewer steps: what `make quickstart` can afford in 15 minutes."""
     recipe = small()
+    backbone = BackboneConfig(size_px=64)
     return replace(
         recipe,
         label=replace(
@@ -44,14 +46,23 @@ def quickstart() -> Recipe:
             model=LatentActionConfig(size_px=64),
             train=replace(recipe.label.train, steps=300),
         ),
-        pretrain=replace(recipe.pretrain, train=replace(recipe.pretrain.train, steps=400)),
-        finetune=replace(recipe.finetune, train=replace(recipe.finetune.train, steps=600)),
+        pretrain=replace(
+            recipe.pretrain,
+            model=replace(recipe.pretrain.model, backbone=backbone),
+            train=replace(recipe.pretrain.train, steps=400),
+        ),
+        finetune=replace(
+            recipe.finetune,
+            policy=replace(recipe.finetune.policy, backbone=backbone),
+            train=replace(recipe.finetune.train, steps=600),
+        ),
+        size_px=64,
     )
 
 
 def tiny() -> Recipe:
     """32 px, thin networks, a few steps: seconds, for tests. It learns next to nothing."""
-    backbone = BackboneConfig(size_px=32, width=48, depth=2, heads=2)
+    backbone = BackboneConfig(size_px=32, points=4, channels=16, width=48, depth=2, heads=2)
     model = LatentActionConfig(size_px=32, width=16)
     train = TrainConfig(steps=12, batch_size=8, warmup_steps=2)
     return Recipe(
@@ -68,7 +79,9 @@ def tiny() -> Recipe:
 def base() -> Recipe:
     """128 px, about 50 M weights: one GPU. Not run yet."""
     recipe = small()
-    backbone = BackboneConfig(size_px=128, grid=8, width=512, depth=12, heads=8)
+    backbone = BackboneConfig(
+        size_px=128, grid=8, points=32, channels=128, width=512, depth=12, heads=8
+    )
     train = TrainConfig(steps=50_000, batch_size=128, learning_rate=3e-4, warmup_steps=1000)
     return replace(
         recipe,
@@ -97,9 +110,16 @@ def vipra() -> Recipe:
     (benchmarks/vipra_step.py), no more; nothing of the rest.
     """
     recipe = base()
-    backbone = BackboneConfig(size_px=224, grid=14, width=1024, depth=24, heads=16)
+    backbone = BackboneConfig(
+        size_px=224, grid=14, points=0, channels=256, width=1024, depth=24, heads=16
+    )
     policy = PolicyConfig(
-        backbone=backbone, chunk_size=14, n_action_steps=7, causal_actions=True, use_state=False
+        backbone=backbone,
+        chunk_size=14,
+        n_action_steps=7,
+        subgoals=0,
+        causal_actions=True,
+        use_state=False,
     )
     return replace(
         recipe,

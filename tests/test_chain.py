@@ -79,7 +79,7 @@ def test_running_it_again_does_nothing_anew(run: Path) -> None:
 def test_a_policy_of_another_action_size_is_refused(run: Path, tmp_path: Path) -> None:
     policy = run / "finetune_scratch"
     config = json.loads((policy / "config.json").read_text())
-    assert config["type"] == "robowm"
+    assert config["type"] == "vipra"
     done = robowm("deploy", policy, "--robot", "so101_emulated", "--seconds", 1, "--out", tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "expected" in done.stderr and "so101_emulated" in done.stderr

@@ -16,8 +16,8 @@ class Args:
 
     model: tyro.conf.Positional[str]
     """world model directory or Hub id, or `scratch`"""
-    dataset: tyro.conf.Positional[Path]
-    """LeRobotDataset v3 directory with actions"""
+    datasets: tyro.conf.Positional[tuple[Path, ...]]
+    """LeRobotDataset v3 directories with actions, of one robot: one or more"""
     out: Path
     """LeRobot policy directory to write: new or empty"""
     config: Annotated[FinetuneConfig, tyro.conf.arg(name="")]
@@ -28,14 +28,14 @@ class Args:
 def defaults(recipe: str | None) -> Args:
     """Flags as the recipe sets them."""
     config = find_recipe(recipe).finetune
-    return Args(model=tyro.MISSING, dataset=tyro.MISSING, out=tyro.MISSING, config=config)
+    return Args(model=tyro.MISSING, datasets=tyro.MISSING, out=tyro.MISSING, config=config)
 
 
 def run(args: Args) -> None:
     """Fine-tune, and print where the policy is."""
     from robowm.train.finetune import finetune
 
-    result = finetune(args.model, args.dataset, args.out, args.config)
+    result = finetune(args.model, args.datasets, args.out, args.config)
     print(
         f"policy in {result.directory}: {result.parameters:,} weights, "
         f"{result.pretrained_tensors} tensors from {args.model}, "

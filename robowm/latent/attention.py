@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robowm.nn.image import Residual
+
 GRID = 16  # the network's own grid; attention and flow are on one twice as fine
 FINE = 2 * GRID
 MOMENTS = 6
@@ -21,27 +23,6 @@ UNTRUSTED = 1e-6
 MOST_PREFERRED = 2.0
 SMALL_PART = 0.005  # added to a part's variance, in half picture sides squared
 PICTURE_CHANNELS = 32
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside the identity, which is where it begins."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        last = nn.Conv2d(channels, channels, 3, 1, 1)
-        nn.init.zeros_(last.weight)
-        self.body = nn.Sequential(
-            nn.GroupNorm(8, channels),
-            nn.GELU(),
-            nn.Conv2d(channels, channels, 3, 1, 1),
-            nn.GroupNorm(8, channels),
-            nn.GELU(),
-            last,
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
-        return x + self.body(x)
 
 
 class MotionEncoder(nn.Module):

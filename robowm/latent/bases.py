@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robowm.latent.attention import FINE, GRID, Residual
+from robowm.latent.attention import FINE, GRID
+from robowm.nn.image import UNet
 
 
-class MotionBases(nn.Module):
+class MotionBases(UNet):
     """A frame to D basis fields, there and back.
 
     Args:
@@ -23,15 +24,8 @@ class MotionBases(nn.Module):
     """
 
     def __init__(self, size_px: int, width: int, dim: int) -> None:
-        super().__init__()
+        super().__init__(3, size_px // GRID, width)
         self.dim = dim
-        patch, middle, deep = size_px // GRID, 2 * width, 3 * width
-        self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(3 * patch**2, width, 1))
-        self.fine = Residual(width)
-        self.down = nn.Sequential(nn.Conv2d(width, middle, 4, 2, 1), Residual(middle))
-        self.deep = nn.Sequential(nn.Conv2d(middle, deep, 4, 2, 1), Residual(deep), Residual(deep))
-        self.up = nn.Sequential(nn.Conv2d(deep + middle, middle, 3, 1, 1), Residual(middle))
-        self.back = nn.Sequential(nn.Conv2d(middle + width, width, 3, 1, 1), Residual(width))
         self.out = nn.Sequential(
             nn.GroupNorm(8, width),
             nn.GELU(),
@@ -39,12 +33,9 @@ class MotionBases(nn.Module):
             nn.PixelShuffle(FINE // GRID),
         )
 
-    def forward(self, frame: Tensor) -> Tensor:
+    def fields(self, frame: Tensor) -> Tensor:
         """Frames (B, 3, S, S) in [0, 1] to fields (B, D, 4, 32, 32): flow there, flow back."""
-        fine = self.fine(self.stem(frame - 0.5))
-        middle = self.down(fine)
-        middle = self.up(torch.cat([_twice(self.deep(middle)), middle], dim=1))
-        fine = self.back(torch.cat([_twice(middle), fine], dim=1))
+        fine, _ = self(frame - 0.5)
         return self.out(fine).unflatten(1, (self.dim, 4))
 
 
@@ -65,7 +56,3 @@ def warp(frame: Tensor, back: Tensor) -> Tensor:
     x, y = at[None, None, :] + back[:, 0], at[None, :, None] + back[:, 1]
     grid = torch.stack([x, y], dim=-1) * 2 / (size - 1) - 1
     return F.grid_sample(frame, grid, padding_mode="border", align_corners=True)
-
-
-def _twice(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")

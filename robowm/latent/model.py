@@ -109,7 +109,7 @@ class LatentActionModel(nn.Module):
         Returns:
             the next frame (B, 3, S, S) and the flow (B, 2, S, S) in pixels.
         """
-        there, back = weigh(self.bases(first), latent.flatten(1)).chunk(2, dim=1)
+        there, back = weigh(self.bases.fields(first), latent.flatten(1)).chunk(2, dim=1)
         size = self.config.size_px
         return warp(first, _resized(back, size)), _resized(there, size)
 
@@ -118,7 +118,7 @@ class LatentActionModel(nn.Module):
         flow, mask = self._coarse(batch)
         latent = self._scaled(self.encoder(batch.first, batch.second, flow, mask))
         quantised, _ = self.quantiser(latent)
-        bases = self.bases(batch.first)
+        bases = self.bases.fields(batch.first)
         loss = bases.new_zeros(())
         parts: dict[str, float] = {}
         variants = {"_codes": (quantised, 1.0)}

@@ -1,10 +1,11 @@
 """The action decoder: a chunk of robot actions from context frames, instruction, proprioception.
 
 One token an action, beside the backbone's prefix; latent actions and the future frame are not
-used here (ViPRA's +SP3 ablation: drop them after pretraining).
+used here (ViPRA's +SP3 ablation: drop them after pretraining). Before the actions come subgoals,
+the proprioception at the next keyframes: to know where the hand will close is most of the way.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +26,36 @@ class DecoderConfig:
     """A, numbers of one action"""
     horizon: int = 8
     """H, actions in a chunk (ViPRA 14)"""
+    subgoals: int = 2
+    """G, keyframes whose proprioception is foretold; 0 leaves them out (ViPRA)"""
     flow_steps: int = 10
     """Euler steps per chunk"""
     causal_actions: bool = False
     """True: action tokens see only earlier ones, as ViPRA does; False: all, as π0 does"""
+
+
+@dataclass(frozen=True)
+class Demonstrated:
+    """What the decoder is shown of B moments; all in normalised units.
+
+    Attributes:
+        actions: float32 (B, H, A).
+        valid: bool (B, H), False after an episode's end.
+        subgoals: float32 (B, G, S), proprioception at the next keyframes; None: not known.
+    """
+
+    actions: Tensor
+    valid: Tensor
+    subgoals: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is computed once for a chunk: the prefix's cache, and what it says of the goal."""
+
+    cache: Cache
+    subgoals: Tensor | None
+    towards: Tensor
 
 
 class ActionDecoder(nn.Module):
@@ -38,65 +65,87 @@ class ActionDecoder(nn.Module):
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
+        if config.subgoals and not config.state_dim:
+            config = replace(config, subgoals=0)  # they would be of nothing
         self.config = config
         width = config.backbone.width
         self.backbone = Backbone(config.backbone)
         self.state_in = nn.Linear(max(config.state_dim, 1), width)
+        if config.subgoals:
+            self.subgoal_query = nn.Parameter(0.02 * torch.randn(config.subgoals, width))
+            # the points' places at hand: from picture to robot is nearly an affine map
+            known = 2 * config.backbone.points + config.state_dim
+            self.subgoal_out = nn.Linear(width + known, config.state_dim)
+            self.subgoal_in = nn.Linear(2 * config.subgoals * config.state_dim, width)
         self.action_in = nn.Linear(config.action_dim, width)
         self.action_place = nn.Parameter(0.02 * torch.randn(config.horizon, width))
-        self.mix = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
+        self.mix = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, width))
         self.action_out = nn.Linear(width, config.action_dim)
         nn.init.zeros_(self.action_out.weight)
         nn.init.zeros_(self.action_out.bias)
-        seen = self.backbone.prefix_tokens + 1
+        seen = self.backbone.prefix_tokens + 1 + config.subgoals
         mask = block_mask([seen, config.horizon], [False, config.causal_actions])
-        self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("mask", mask[seen:], persistent=False)
 
     def loss(
-        self, frames: Tensor, task: list[str], state: Tensor, actions: Tensor, valid: Tensor
-    ) -> Tensor:
-        """Mean squared error of the velocity, on valid actions.
+        self, frames: Tensor, task: list[str], state: Tensor, shown: Demonstrated
+    ) -> tuple[Tensor, Tensor]:
+        """Mean squared error of the velocity on valid actions, and mean L1 of the subgoals.
 
         Args:
             frames: float32 (B, T, 3, S, S) in [0, 1].
             task: B instructions.
             state: float32 (B, state_dim).
-            actions: float32 (B, H, A).
-            valid: bool (B, H).
+            shown: what was done.
         """
+        actions, valid = shown.actions, shown.valid
+        context = self._look(frames, task, state)
         noise = torch.randn_like(actions)
         t = draw_times(len(actions), actions.device)
         x, target = interpolate(actions, noise, t)
-        tokens = torch.cat([self._prefix(frames, task, state), self._action_tokens(x, t)], dim=1)
-        hidden, _ = self.backbone.trunk(tokens, self.mask)
-        velocity = self.action_out(hidden[:, -self.config.horizon :]).float()
-        error = (velocity - target).square().mean(-1) * valid
-        return error.sum() / valid.sum().clamp_min(1)
+        error = (self._velocity(x, t, context) - target).square().mean(-1) * valid
+        flow = error.sum() / valid.sum().clamp_min(1)
+        if shown.subgoals is None or context.subgoals is None:
+            return flow, flow.new_zeros(())
+        return flow, (context.subgoals - shown.subgoals).abs().mean()
 
     @torch.no_grad()
     def sample(self, frames: Tensor, task: list[str], state: Tensor, noise: Tensor) -> Tensor:
         """Action chunks (B, H, A) from noise (B, H, A); the prefix is computed once."""
-        prefix = self._prefix(frames, task, state)
-        seen = prefix.shape[1]
-        _, cache = self.backbone.trunk(prefix, self.mask[:seen, :seen])
+        context = self._look(frames, task, state)
 
         def velocity(x: Tensor, t: Tensor) -> Tensor:
-            return self._velocity(x, t, cache)
+            return self._velocity(x, t, context)
 
         return integrate(velocity, noise, self.config.flow_steps)
 
-    def _velocity(self, x: Tensor, t: Tensor, cache: Cache) -> Tensor:
-        mask = self.mask[-self.config.horizon :]
-        hidden, _ = self.backbone.trunk(self._action_tokens(x, t), mask, cache)
-        return self.action_out(hidden).float()
+    @torch.no_grad()
+    def foretell(self, frames: Tensor, task: list[str], state: Tensor) -> Tensor | None:
+        """The subgoals (B, G, state_dim) that it acts towards; None: it has none."""
+        return self._look(frames, task, state).subgoals
 
-    def _prefix(self, frames: Tensor, task: list[str], state: Tensor) -> Tensor:
-        if not self.config.state_dim:
-            state = frames.new_zeros(len(frames), 1)
-        prefix = self.backbone.prefix(frames, task)
-        return torch.cat([prefix, self.state_in(state)[:, None]], dim=1)
+    def _look(self, frames: Tensor, task: list[str], state: Tensor) -> Context:
+        config, size = self.config, len(frames)
+        if not config.state_dim:
+            state = frames.new_zeros(size, 1)
+        seen = self.backbone(frames, task)
+        parts = [seen.prefix, self.state_in(state)[:, None]]
+        if not config.subgoals:
+            _, cache = self.backbone.trunk(torch.cat(parts, dim=1))
+            return Context(cache, None, frames.new_zeros(size, config.backbone.width))
+        parts.append(self.subgoal_query.expand(size, -1, -1))
+        hidden, cache = self.backbone.trunk(torch.cat(parts, dim=1))
+        known = torch.cat([seen.places.flatten(1), state], dim=1)
+        known = known[:, None].expand(-1, config.subgoals, -1)
+        told = torch.cat([hidden[:, -config.subgoals :], known.to(hidden.dtype)], dim=-1)
+        subgoals = self.subgoal_out(told).float()
+        away = torch.cat([subgoals - state[:, None], subgoals], dim=-1).flatten(1)
+        return Context(cache, subgoals, self.subgoal_in(away))
 
-    def _action_tokens(self, x: Tensor, t: Tensor) -> Tensor:
+    def _velocity(self, x: Tensor, t: Tensor, context: Context) -> Tensor:
         actions = self.action_in(x) + self.action_place
         time = sinusoid(t, actions.shape[-1])[:, None].expand_as(actions)
-        return self.mix(torch.cat([actions, time.to(actions.dtype)], dim=-1))
+        towards = context.towards[:, None].expand_as(actions)
+        tokens = self.mix(torch.cat([actions, time.to(actions.dtype), towards], dim=-1))
+        hidden, _ = self.backbone.trunk(tokens, self.mask, context.cache)
+        return self.action_out(hidden).float()

@@ -116,7 +116,7 @@ def load_controller(name_or_path: str | Path) -> LeRobotController:
     from lerobot.configs import PreTrainedConfig
     from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 
-    import robowm.policy.modeling_robowm  # noqa: F401  registers the type "robowm"
+    import robowm.policy.modeling_vipra  # noqa: F401  registers the type "vipra"
 
     config = PreTrainedConfig.from_pretrained(directory)
     with redirect_stdout(sys.stderr):  # LeRobot prints there; ours is for results

@@ -1,6 +1,7 @@
 """The stage `finetune`: a policy from a world model (or from nothing) and demonstrations."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from robowm.artefact import directory_sha256, open_stage, plain
 from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve
+from robowm.policy.keyframes import next_keyframes
 from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 from robowm.train.pretrain import KIND
@@ -19,7 +21,7 @@ from robowm.world.backbone import BackboneConfig
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 
 if TYPE_CHECKING:
-    from robowm.policy.modeling_robowm import RobowmPolicy
+    from robowm.policy.modeling_vipra import VipraPolicy
 
 SCRATCH = "scratch"
 
@@ -36,6 +38,10 @@ class PolicyConfig:
     """actions executed before the next chunk is asked for"""
     flow_steps: int = 10
     """Euler steps per chunk"""
+    subgoals: int = 2
+    """keyframes whose proprioception is foretold before the actions; 0 leaves them out (ViPRA)"""
+    subgoal_weight: float = 1.0
+    """weight of the subgoals' L1 beside the flow-matching loss"""
     causal_actions: bool = False
     """True: action tokens see only earlier ones, as ViPRA does"""
     use_state: bool = True
@@ -66,20 +72,28 @@ class FinetuneResult:
     pretrained_tensors: int
 
 
-def finetune(model: str, dataset: Path, out: Path, config: FinetuneConfig) -> FinetuneResult:
+def finetune(
+    model: str, datasets: Sequence[Path] | Path, out: Path, config: FinetuneConfig
+) -> FinetuneResult:
     """Train a LeRobot policy on demonstrations.
 
     Args:
         model: world model directory or Hub id, or "scratch".
-        dataset: LeRobotDataset v3 directory with `action` and a camera.
+        datasets: LeRobotDataset v3 directories with `action` and a camera, of one robot.
         out: LeRobot policy directory to write.
         config: see FinetuneConfig.
 
     Raises:
-        UserError: no actions in the dataset, actions that are not finite, or not a world model.
+        UserError: no actions in a dataset, actions that are not finite, datasets that do not fit
+            together, or not a world model.
     """
-    demos = Episodes(dataset)
-    check_actions(demos)
+    paths = [datasets] if isinstance(datasets, Path) else list(datasets)
+    if not paths:
+        raise UserError("no dataset was named; expected one or more with demonstrations.")
+    demos = [Episodes(path) for path in paths]
+    for some in demos:
+        check_actions(some)
+    check_alike(demos)
     directory = None if model == SCRATCH else resolve(model)
     if directory is not None:
         shape = read_world_model(directory)
@@ -87,31 +101,37 @@ def finetune(model: str, dataset: Path, out: Path, config: FinetuneConfig) -> Fi
     settings = {
         "config": plain(config),
         "model": fingerprint(directory) if directory else SCRATCH,
-        "dataset": str(dataset),
-        "frames": int(demos.lengths.sum()),
+        "datasets": [str(path) for path in paths],
+        "frames": [int(some.lengths.sum()) for some in demos],
     }
     stage = open_stage(out, "policy", settings)
     if stage.done:
         return FinetuneResult(stage.out, **stage.card["result"])
 
-    from robowm.policy.processor_robowm import make_robowm_pre_post_processors
+    from robowm.policy.modeling_vipra import SUBGOALS
+    from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 
     torch.manual_seed(config.train.seed)
-    policy = build_policy(demos, config.policy)
+    policy = build_policy(demos[0], config.policy)
     carried = carry_over(directory, policy) if directory else 0
-    pre, post = make_robowm_pre_post_processors(policy.config, dataset_stats=read_stats(demos))
+    pre, post = make_vipra_pre_post_processors(policy.config, dataset_stats=read_stats(demos))
     columns = ["action", *(["observation.state"] if config.policy.use_state else [])]
     frames = load_frames(
-        [demos], config.policy.backbone.size_px, columns, stage.work / "frames", None
+        demos, config.policy.backbone.size_px, columns, stage.work / "frames", None
     )
-    kept_back = held_out(len(demos), config.held_out, config.train.seed) & (config.held_out > 0)
-    rows = np.flatnonzero(~kept_back[frames.episode])
+    kept_back = held_out(int(frames.episode[-1]) + 1, config.held_out, config.train.seed)
+    rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode])
+    ahead = subgoal_rows(frames, policy.config.subgoals) if policy.config.subgoals else None
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
         chosen = rng.choice(rows, config.train.batch_size)
-        return ready(pre(demonstration_batch(frames, chosen, policy)))
+        batch = pre(demonstration_batch(frames, chosen, policy))
+        if ahead is not None:
+            states = torch.from_numpy(frames.columns["observation.state"][ahead[chosen]])
+            batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]
+        return ready(batch)
 
     curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
     policy.save_pretrained(stage.work)
@@ -129,7 +149,7 @@ def finetune(model: str, dataset: Path, out: Path, config: FinetuneConfig) -> Fi
     )
     stage.finish(
         result={k: v for k, v in asdict(result).items() if k != "directory"},
-        dataset_sha256=directory_sha256(demos.root),
+        dataset_sha256=[directory_sha256(some.root) for some in demos],
     )
     return result
 
@@ -159,24 +179,55 @@ def check_actions(demos: Episodes) -> None:
                 )
 
 
+def check_alike(demos: Sequence[Episodes]) -> None:
+    """Refuse datasets that one policy cannot be trained on.
+
+    Raises:
+        UserError: they differ in rate, camera, or the names of state or action.
+    """
+    first = demos[0]
+    for other in demos[1:]:
+        for what, one, two in (
+            ("frames a second", first.fps, other.fps),
+            ("camera", first.camera(), other.camera()),
+            *(
+                (name, *(d.features.get(name, {}).get("names") for d in (first, other)))
+                for name in ("action", "observation.state")
+            ),
+        ):
+            if one != two:
+                raise UserError(
+                    f"{first.root} and {other.root} differ in {what}: {one} and {two}; expected "
+                    "demonstrations of one robot, recorded alike."
+                )
+
+
+def subgoal_rows(frames: Frames, count: int) -> np.ndarray:
+    """int64 (N, count): the rows of each row's next keyframes, see `next_keyframes`."""
+    gripper = frames.columns["action"][:, -1]
+    starts = np.unique(frames.start)
+    parts = [start + next_keyframes(gripper[start : frames.end[start]], count) for start in starts]
+    return np.concatenate(parts)
+
+
 def read_world_model(directory: Path) -> ViPRAConfig:
     """The configuration of a world model directory."""
     return read_config(directory, KIND, ViPRAConfig)
 
 
-def build_policy(demos: Episodes, config: PolicyConfig) -> "RobowmPolicy":
+def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
     """An untrained policy whose inputs and outputs are the dataset's."""
     from lerobot.utils.feature_utils import dataset_to_policy_features
 
-    from robowm.policy.configuration_robowm import RobowmConfig
-    from robowm.policy.modeling_robowm import RobowmPolicy
+    from robowm.policy.configuration_vipra import VipraConfig
+    from robowm.policy.modeling_vipra import VipraPolicy
 
     camera = demos.camera()
     wanted = {camera, "action", *(["observation.state"] if config.use_state else [])}
     features = dataset_to_policy_features({k: f for k, f in demos.features.items() if k in wanted})
     b = config.backbone
-    return RobowmPolicy(
-        RobowmConfig(
+    return VipraPolicy(
+        VipraConfig(
             device="cuda" if torch.cuda.is_available() else "cpu",
             n_obs_steps=b.context_frames,
             input_features={k: f for k, f in features.items() if k != "action"},
@@ -185,10 +236,14 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "RobowmPolicy":
             n_action_steps=config.n_action_steps,
             control_hz=demos.fps,
             flow_steps=config.flow_steps,
+            subgoals=config.subgoals if config.use_state else 0,
+            subgoal_weight=config.subgoal_weight,
             causal_actions=config.causal_actions,
             use_state=config.use_state and "observation.state" in demos.features,
             size_px=b.size_px,
             grid=b.grid,
+            points=b.points,
+            channels=b.channels,
             width=b.width,
             depth=b.depth,
             heads=b.heads,
@@ -199,7 +254,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "RobowmPolicy":
     )
 
 
-def carry_over(directory: Path, policy: "RobowmPolicy") -> int:
+def carry_over(directory: Path, policy: "VipraPolicy") -> int:
     """Copy the world model's backbone into the policy; returns how many tensors."""
     world = ViPRAWorldModel(read_world_model(directory))
     load_weights(directory, world)
@@ -207,17 +262,29 @@ def carry_over(directory: Path, policy: "RobowmPolicy") -> int:
     return len(world.backbone.state_dict())
 
 
-def read_stats(demos: Episodes) -> dict[str, dict[str, torch.Tensor]]:
-    """LeRobot's statistics of state and action, as tensors."""
-    stats = json.loads((demos.root / "meta" / "stats.json").read_text())
+def read_stats(demos: Sequence[Episodes]) -> dict[str, dict[str, torch.Tensor]]:
+    """LeRobot's statistics of state and action over all datasets, as tensors."""
+    from lerobot.datasets.compute_stats import aggregate_stats
+
+    names = ("action", "observation.state")
+    each = []
+    for some in demos:
+        stats = json.loads((some.root / "meta" / "stats.json").read_text())
+        each.append(
+            {
+                name: {key: np.array(value) for key, value in stats[name].items()}
+                for name in names
+                if name in stats
+            }
+        )
+    whole = aggregate_stats(each)
     return {
-        name: {key: torch.tensor(value, dtype=torch.float32) for key, value in stats[name].items()}
-        for name in ("action", "observation.state")
-        if name in stats
+        name: {key: torch.tensor(value, dtype=torch.float32) for key, value in stats.items()}
+        for name, stats in whole.items()
     }
 
 
-def demonstration_batch(frames: Frames, rows: np.ndarray, policy: "RobowmPolicy") -> dict[str, Any]:
+def demonstration_batch(frames: Frames, rows: np.ndarray, policy: "VipraPolicy") -> dict[str, Any]:
     """LeRobot's training dictionary for windows that begin at `rows`, before normalisation."""
     config = policy.config
     start, end = frames.start[rows][:, None], frames.end[rows][:, None]

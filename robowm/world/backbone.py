@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from robowm.nn.image import Encoder, tokens
+from robowm.nn.image import PATCH_PX, UNet, tokens
+from robowm.nn.points import Points
 from robowm.nn.text import HashedWords
 from robowm.nn.transformer import Transformer
 
@@ -18,11 +20,15 @@ class BackboneConfig:
     """Shape of the shared part."""
 
     size_px: int = 64
-    """side of the square frames, pixels"""
+    """side of the square frames, pixels; a multiple of 16"""
     context_frames: int = 2
     """T, frames the model sees: t-1 and t"""
     grid: int = 4
-    """a frame becomes grid x grid tokens"""
+    """the picture's coarse features become grid x grid tokens"""
+    points: int = 16
+    """K, tokens that are a place the instruction asks for and what is there; 0 leaves them out"""
+    channels: int = 32
+    """channels of the fine feature map, whose cells are 4 pixels wide"""
     width: int = 128
     """D, length of a token"""
     depth: int = 4
@@ -33,37 +39,60 @@ class BackboneConfig:
     """hash buckets of the instruction's words"""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the backbone makes of frames and instruction.
+
+    Attributes:
+        prefix: (B, P, D), the tokens that every head attends to.
+        fine: (B, channels, S/4, S/4), the picture's fine features.
+        places: float32 (B, K, 2), where the points are, (x, y) from -1 to 1.
+    """
+
+    prefix: Tensor
+    fine: Tensor
+    places: Tensor
+
+
 class Backbone(nn.Module):
     """Turns (frames, instruction) into the prefix that every head attends to."""
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
+        if config.size_px % (4 * PATCH_PX):
+            raise ValueError(
+                f"size_px: got {config.size_px}, expected a multiple of {4 * PATCH_PX}"
+            )
         self.config = config
-        width, per_frame = config.width, config.grid**2
-        self.encoder = Encoder(3, config.size_px, config.grid, width)
-        self.where = nn.Parameter(0.02 * torch.randn(per_frame, width))
-        self.when = nn.Parameter(0.02 * torch.randn(config.context_frames, width))
+        width, channels = config.width, config.channels
+        self.encoder = UNet(3 * config.context_frames, PATCH_PX, channels)
+        self.coarse = nn.Conv2d(3 * channels, width, 1)
+        self.where = nn.Parameter(0.02 * torch.randn(config.grid**2, width))
+        self.points = Points(channels, width, config.points) if config.points else None
         self.text = HashedWords(config.text_buckets, width)
         self.text_place = nn.Parameter(0.02 * torch.randn(width))
         self.trunk = Transformer(width, config.depth, config.heads)
 
     @property
     def prefix_tokens(self) -> int:
-        """P, tokens of the prefix: the instruction, then the frames."""
-        return 1 + self.config.context_frames * self.config.grid**2
+        """P, tokens of the prefix: the instruction, then the picture's, then the points."""
+        return 1 + self.config.grid**2 + self.config.points
 
-    def prefix(self, frames: Tensor, task: list[str]) -> Tensor:
+    def forward(self, frames: Tensor, task: list[str]) -> Seen:
         """Embed what the model is given.
 
         Args:
             frames: float32 (B, T, 3, S, S) in [0, 1], oldest first.
             task: B instructions; empty strings where there is none.
-
-        Returns:
-            (B, P, D).
         """
-        batch, time = frames.shape[:2]
-        features = tokens(self.encoder(frames.flatten(0, 1) * 2 - 1))
-        seen = features.unflatten(0, (batch, time)) + self.where + self.when[:, None]
-        words = (self.text(task) + self.text_place)[:, None]
-        return torch.cat([words, seen.flatten(1, 2)], dim=1)
+        now, earlier = frames[:, -1:], frames[:, :-1]
+        # the newest frame, and how each earlier one differs from it: one pass for all of them
+        fine, deep = self.encoder(torch.cat([now - 0.5, earlier - now], dim=1).flatten(1, 2))
+        words = self.text(task) + self.text_place
+        coarse = tokens(F.adaptive_avg_pool2d(self.coarse(deep), self.config.grid)) + self.where
+        parts = [words[:, None], coarse]
+        places = frames.new_zeros(len(frames), 0, 2)
+        if self.points is not None:
+            found, places = self.points(fine, words)
+            parts.append(found)
+        return Seen(torch.cat(parts, dim=1), fine, places)

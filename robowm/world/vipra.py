@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robowm.batch import INVALID_CODE, Batch
-from robowm.nn.image import Decoder, untokens
+from robowm.nn.image import Decoder
 from robowm.nn.transformer import block_mask
-from robowm.world.backbone import Backbone, BackboneConfig
+from robowm.world.backbone import Backbone, BackboneConfig, Seen
 from robowm.world.contract import Capabilities
 
 
@@ -49,7 +49,7 @@ class ViPRAWorldModel(nn.Module):
         self.capabilities = Capabilities(("text",), config.horizon)
         self.backbone = Backbone(b)
         self.future_query = nn.Parameter(0.02 * torch.randn(b.grid**2, b.width))
-        self.future_head = Decoder(4, b.size_px, b.grid, b.width)
+        self.future_head = Decoder(4, b.size_px, b.grid, b.width, b.channels)
         self.code_in = nn.Embedding(config.codes + 2, b.width)  # and: begin, unknown
         self.code_step = nn.Parameter(0.02 * torch.randn(config.horizon, 1, b.width))
         self.code_token = nn.Parameter(0.02 * torch.randn(config.tokens, b.width))
@@ -90,12 +90,12 @@ class ViPRAWorldModel(nn.Module):
     def _teacher_forced(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The future frame (B, 3, S, S) and code logits (B, H·K, codes)."""
         assert batch.codes is not None
-        prefix = self.backbone.prefix(batch.frames, batch.task)
-        size = len(prefix)
-        parts = [prefix, self.future_query.expand(size, -1, -1), self._code_inputs(batch.codes)]
+        seen = self.backbone(batch.frames, batch.task)
+        query = self.future_query.expand(len(seen.prefix), -1, -1)
+        parts = [seen.prefix, query, self._code_inputs(batch.codes)]
         hidden, _ = self.backbone.trunk(torch.cat(parts, dim=1), self.mask)
         future, codes = self._split(hidden)
-        return self._draw(batch.frames[:, -1], future), self.code_out(codes)
+        return self._draw(batch.frames[:, -1], future, seen), self.code_out(codes)
 
     def _code_inputs(self, codes: Tensor) -> Tensor:
         """Codes (B, H, K) shifted right by one and embedded: (B, H·K, D)."""
@@ -110,8 +110,8 @@ class ViPRAWorldModel(nn.Module):
         end = start + self.config.backbone.grid**2
         return hidden[:, start:end], hidden[:, end:]
 
-    def _draw(self, now: Tensor, future: Tensor) -> Tensor:
-        picture = self.future_head(untokens(future, self.config.backbone.grid)).float()
+    def _draw(self, now: Tensor, future: Tensor, seen: Seen) -> Tensor:
+        picture = self.future_head(future, seen.fine).float()
         drawn, change = picture.sigmoid().split([3, 1], dim=1)
         return now * (1 - change) + drawn * change  # still background is copied, not redrawn
 
@@ -140,11 +140,12 @@ class ViPRAWorldModel(nn.Module):
         The prefix and the future are computed once and cached; codes follow one at a time.
         """
         trunk, c = self.backbone.trunk, self.config
-        prefix = self.backbone.prefix(context.frames, context.task)
+        seen = self.backbone(context.frames, context.task)
+        prefix = seen.prefix
         query = self.future_query.expand(len(prefix), -1, -1)
-        seen = prefix.shape[1] + query.shape[1]
-        hidden, cache = trunk(torch.cat([prefix, query], dim=1), self.mask[:seen, :seen])
-        frame = self._draw(context.frames[:, -1], hidden[:, prefix.shape[1] :])
+        length = prefix.shape[1] + query.shape[1]
+        hidden, cache = trunk(torch.cat([prefix, query], dim=1), self.mask[:length, :length])
+        frame = self._draw(context.frames[:, -1], hidden[:, prefix.shape[1] :], seen)
         codes = torch.full((len(prefix), c.horizon, c.tokens), INVALID_CODE, device=frame.device)
         for i in range(c.horizon * c.tokens):
             token = self._code_inputs(codes)[:, i : i + 1]

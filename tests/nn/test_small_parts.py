@@ -9,21 +9,37 @@ from torch import nn
 
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve, save_model
-from robowm.nn.image import Decoder, Encoder, tokens, untokens
+from robowm.nn.image import Decoder, Residual, UNet, tokens, untokens
 from robowm.nn.text import HashedWords
 
 
 @pytest.mark.parametrize(("size", "grid"), [(32, 4), (64, 4), (64, 8), (128, 8)])
 def test_pictures_to_features_and_back(size: int, grid: int) -> None:
-    features = Encoder(3, size, grid, 48)(torch.rand(2, 3, size, size))
-    assert features.shape == (2, 48, grid, grid)
-    assert torch.equal(untokens(tokens(features), grid), features)
-    assert Decoder(5, size, grid, 48)(features).shape == (2, 5, size, size)
+    fine, deep = UNet(3, 4, 16)(torch.rand(2, 3, size, size))
+    assert fine.shape == (2, 16, size // 4, size // 4)
+    assert deep.shape == (2, 48, size // 16, size // 16)
+    sequence = torch.rand(2, grid * grid, 24)
+    assert torch.equal(tokens(untokens(sequence, grid)), sequence)
+    drawn = Decoder(5, size, grid, width=24, skip=16)(sequence, fine)
+    assert drawn.shape == (2, 5, size, size)
+
+
+def test_the_finest_features_know_the_whole_picture() -> None:
+    torch.manual_seed(0)
+    net = UNet(3, 4, 16)
+    for module in net.modules():  # residual blocks begin as the identity
+        if isinstance(module, Residual):
+            nn.init.normal_(module.body[-1].weight, std=0.1)
+    picture = torch.rand(1, 3, 64, 64)
+    other = picture.clone()
+    other[..., 56:, 56:] = 0
+    change = (net(picture)[0] - net(other)[0]).abs().amax(1)
+    assert change[0, 0, 0] > 0
 
 
 def test_a_size_that_does_not_halve_is_refused() -> None:
     with pytest.raises(ValueError, match="size_px 96 over grid 5"):
-        Encoder(3, 96, 5, 48)
+        Decoder(3, 96, 5, 48, 16)
 
 
 def test_words_are_told_apart_and_order_of_the_batch_does_not_matter() -> None:

@@ -1,14 +1,16 @@
 """Flow matching and the action decoder: published formulas, caching, learning."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from robowm.policy.decoder import ActionDecoder, DecoderConfig
+from robowm.policy.decoder import ActionDecoder, DecoderConfig, Demonstrated
 from robowm.policy.flow_matching import draw_times, integrate, interpolate
 from robowm.world.backbone import BackboneConfig
 
 CONFIG = DecoderConfig(
-    backbone=BackboneConfig(size_px=16, grid=2, width=32, depth=2, heads=2),
+    backbone=BackboneConfig(size_px=16, grid=2, points=3, channels=16, width=32, depth=2, heads=2),
     state_dim=3,
     action_dim=2,
     horizon=4,
@@ -40,20 +42,32 @@ def test_integration_of_the_true_velocity_recovers_the_actions() -> None:
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_sampling_with_the_cache_is_the_trained_velocity(causal: bool) -> None:
+def test_an_action_sees_later_ones_only_if_it_may(causal: bool) -> None:
     torch.manual_seed(0)
-    config = DecoderConfig(**{**CONFIG.__dict__, "causal_actions": causal, "flow_steps": 1})
-    net = ActionDecoder(config).eval()
+    net = ActionDecoder(replace(CONFIG, causal_actions=causal)).eval()
     torch.nn.init.normal_(net.action_out.weight)
-    frames, state = torch.rand(2, 2, 3, 16, 16), torch.randn(2, 3)
-    noise, task = torch.randn(2, 4, 2), ["a", "b"]
-    sampled = net.sample(frames, task, state, noise)
-    tokens = torch.cat(
-        [net._prefix(frames, task, state), net._action_tokens(noise, torch.zeros(2))], 1
-    )
-    whole, _ = net.backbone.trunk(tokens, net.mask)
-    wanted = noise + net.action_out(whole[:, -4:])
-    torch.testing.assert_close(sampled, wanted, atol=1e-4, rtol=1e-4)
+    context = net._look(torch.rand(2, 2, 3, 16, 16), ["a", "b"], torch.randn(2, 3))
+    one, t = torch.randn(2, 4, 2), torch.zeros(2)
+    other = one.clone()
+    other[:, 2] += 1
+    before, after = net._velocity(one, t, context), net._velocity(other, t, context)
+    same = torch.isclose(before, after, atol=1e-6).all(-1).all(0)
+    assert same.tolist() == [causal, causal, False, False]
+
+
+def test_pictures_are_looked_at_once_a_chunk() -> None:
+    net = ActionDecoder(CONFIG).eval()
+    looks: list[int] = []
+    net.backbone.encoder.register_forward_hook(lambda *_: looks.append(1))
+    net.sample(torch.rand(2, 2, 3, 16, 16), ["a", "b"], torch.randn(2, 3), torch.randn(2, 4, 2))
+    assert len(looks) == 1
+
+
+def test_without_proprioception_there_is_no_subgoal() -> None:
+    net = ActionDecoder(replace(CONFIG, state_dim=0)).eval()
+    assert net.foretell(torch.rand(1, 2, 3, 16, 16), [""], torch.zeros(1, 1)) is None
+    asked = net.sample(torch.rand(1, 2, 3, 16, 16), [""], torch.zeros(1, 1), torch.randn(1, 4, 2))
+    assert asked.shape == (1, 4, 2)
 
 
 def test_padding_does_not_count() -> None:
@@ -64,7 +78,7 @@ def test_padding_does_not_count() -> None:
 
     def loss(a: torch.Tensor) -> float:
         torch.manual_seed(1)
-        return net.loss(frames, ["", ""], state, a, valid).item()
+        return net.loss(frames, ["", ""], state, Demonstrated(a, valid))[0].item()
 
     changed = actions.clone()
     changed[:, 2:] = 99  # causal or not, a padded token must not move the others' targets
@@ -80,10 +94,15 @@ def test_it_learns_which_way_the_state_says() -> None:
     for _ in range(150):
         side = torch.randint(0, 2, (32, 1)).float() * 2 - 1
         state = side.expand(-1, 3)
-        loss = net.loss(frames, [""] * 32, state, side[:, None].expand(-1, 4, 2), valid)
+        shown = Demonstrated(side[:, None].expand(-1, 4, 2), valid, state[:, None].expand(-1, 2, 3))
+        flow, subgoals = net.loss(frames, [""] * 32, state, shown)
+        loss = flow + subgoals
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     side = torch.tensor([[1.0], [-1.0]])
     asked = net.sample(frames[:2], ["", ""], side.expand(-1, 3), torch.randn(2, 4, 2))
     assert torch.equal(asked.sign(), side[:, None].expand(-1, 4, 2))
+    foretold = net.foretell(frames[:2], ["", ""], side.expand(-1, 3))
+    assert foretold is not None
+    torch.testing.assert_close(foretold, side[:, None].expand(-1, 2, 3), atol=0.3, rtol=0)

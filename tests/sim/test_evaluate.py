@@ -20,9 +20,9 @@ from robowm.__main__ import main
 from robowm.errors import UserError
 from robowm.metrics.intervals import wilson
 from robowm.metrics.result import machine, read_result
-from robowm.policy.configuration_robowm import RobowmConfig
-from robowm.policy.modeling_robowm import RobowmPolicy
-from robowm.policy.processor_robowm import make_robowm_pre_post_processors
+from robowm.policy.configuration_vipra import VipraConfig
+from robowm.policy.modeling_vipra import VipraPolicy
+from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 from robowm.sim.evaluate import EvalConfig, Journal, evaluate, summary
 from robowm.sim.rollout import EpisodeResult
 from robowm.sim.suite import Task
@@ -53,7 +53,7 @@ def policy_directory(
 ) -> Path:
     """A LeRobot policy with random weights."""
     torch.manual_seed(0)
-    config = RobowmConfig(
+    config = VipraConfig(
         device="cpu",
         width=32,
         depth=1,
@@ -71,8 +71,8 @@ def policy_directory(
         name: {"mean": torch.zeros(size), "std": torch.ones(size)}
         for name, size in (("observation.state", state_dim), ("action", action_dim))
     }
-    RobowmPolicy(config).save_pretrained(folder)
-    for processor in make_robowm_pre_post_processors(config, stats if statistics else None):
+    VipraPolicy(config).save_pretrained(folder)
+    for processor in make_vipra_pre_post_processors(config, stats if statistics else None):
         processor.save_pretrained(folder)
     return folder
 

@@ -15,8 +15,8 @@ from robowm.batch import Observation
 from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.policy.lerobot_controller import load_controller
-from robowm.train.finetune import finetune
-from robowm.train.frames import held_out
+from robowm.train.finetune import finetune, read_stats, subgoal_rows
+from robowm.train.frames import held_out, load_frames
 from robowm.train.label import label
 from robowm.train.pretrain import pretrain
 from robowm.train.recipe import Recipe
@@ -109,7 +109,7 @@ def test_a_policy_comes_out_that_acts(
     model = "scratch" if source == "scratch" else str(request.getfixturevalue("world"))
     result = finetune(model, demos, tmp_path / "policy", TINY.finetune)
     card = read_card(tmp_path / "policy")
-    assert card is not None and card["dataset_sha256"] == directory_sha256(demos)
+    assert card is not None and card["dataset_sha256"] == [directory_sha256(demos)]
     assert (result.pretrained_tensors > 0) == (source == "world")
     controller = load_controller(tmp_path / "policy")
     assert controller.action_dim == 2
@@ -123,6 +123,46 @@ def test_a_policy_comes_out_that_acts(
     together, alone = act([3, 4]), act([4])
     assert np.isfinite(together).all() and together.shape == (5, 2, 2)
     np.testing.assert_allclose(together[:, 1], alone[:, 0], atol=1e-4)
+
+
+def test_several_datasets_count_as_one(
+    demos: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    more = make_dataset(tmp_path / "more", actions=True, episodes=3)
+    finetune("scratch", [demos, more], tmp_path / "policy", TINY.finetune)
+    one, both = read_stats([Episodes(demos)]), read_stats([Episodes(demos), Episodes(more)])
+    assert set(one) == set(both) == {"action", "observation.state"}
+    everything = np.concatenate(
+        [
+            Episodes(root).column("action", i)
+            for root in (demos, more)
+            for i in range(len(Episodes(root)))
+        ]
+    )
+    np.testing.assert_allclose(both["action"]["mean"], everything.mean(0), atol=1e-4)
+    np.testing.assert_allclose(both["action"]["std"], everything.std(0), atol=1e-4)
+
+
+def test_demonstrations_of_another_robot_are_refused(
+    demos: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    other = make_dataset(tmp_path / "other", actions=True)
+    info = json.loads((other / "meta" / "info.json").read_text())
+    info["features"]["action"]["names"] = ["left", "right"]
+    (other / "meta" / "info.json").write_text(json.dumps(info))
+    with pytest.raises(
+        UserError, match=r"differ in action: .* expected demonstrations of one robot"
+    ):
+        finetune("scratch", [demos, other], tmp_path / "policy", TINY.finetune)
+    assert not (tmp_path / "policy").exists()
+
+
+def test_subgoals_lie_ahead_in_the_same_episode(demos: Path, tmp_path: Path) -> None:
+    frames = load_frames([Episodes(demos)], 32, ["action"], tmp_path)
+    rows = subgoal_rows(frames, 2)
+    assert rows.shape == (len(frames.start), 2)
+    assert (rows >= np.arange(len(rows))[:, None]).all() and (rows < frames.end[:, None]).all()
+    assert (rows[:, 1] >= rows[:, 0]).all()
 
 
 def test_pretrained_weights_are_where_the_policy_starts(world: Path, demos: Path) -> None:

@@ -10,7 +10,9 @@ from robowm.world.backbone import BackboneConfig
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 
 CONFIG = ViPRAConfig(
-    backbone=BackboneConfig(size_px=16, grid=2, width=32, depth=2, heads=2), horizon=3, tokens=4
+    backbone=BackboneConfig(size_px=16, grid=2, points=3, channels=16, width=32, depth=2, heads=2),
+    horizon=3,
+    tokens=4,
 )
 
 

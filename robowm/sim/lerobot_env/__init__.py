@@ -1,10 +1,12 @@
 """The robosuite suite as a LeRobot environment, for `lerobot-eval`:
 
-    lerobot-eval --policy.path=POLICY --env.discover_packages_path=robowm.sim.lerobot_env \\
-        --env.type=robowm --env.task=Lift --eval.n_episodes=50 --eval.batch_size=1
+    lerobot-eval --policy.path=POLICY --env.type=robowm --env.task=Lift \\
+        --eval.n_episodes=50 --eval.batch_size=1
 
-Importing this registers the type `robowm`, and the policy type of that name. It is a package
-because LeRobot walks through the modules of what it is told to discover. LeRobot's own loop judges
+Importing this registers the environment `robowm` and the policy `vipra`; the distribution
+`lerobot_policy_robowm` does it for LeRobot. Where that is not installed,
+`--env.discover_packages_path=robowm.sim.lerobot_env` does (and for that it is a package: LeRobot
+walks through the modules of what it is told to discover). LeRobot's own loop judges
 as ours does (success within `max_steps`), without intervals, retries and stages.
 """
 
@@ -16,7 +18,7 @@ import numpy as np
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.envs import EnvConfig
 
-import robowm.policy.modeling_robowm  # noqa: F401  registers the type "robowm"
+import robowm.policy.modeling_vipra  # noqa: F401  registers the type "vipra"
 from robowm.sim.robosuite_env import (
     ACTION_NAMES,
     CONTROL_HZ,

@@ -10,18 +10,20 @@ from lerobot.utils.constants import ACTION, OBS_STATE
 from torch import Tensor
 from torch.nn import functional as F
 
-from robowm.policy.configuration_robowm import RobowmConfig
-from robowm.policy.decoder import ActionDecoder
+from robowm.policy.configuration_vipra import VipraConfig
+from robowm.policy.decoder import ActionDecoder, Demonstrated
+
+SUBGOALS = "observation.subgoals"
 
 
-class RobowmPolicy(PreTrainedPolicy):
+class VipraPolicy(PreTrainedPolicy):
     """Context frames, instruction and state to a chunk of actions."""
 
-    config_class = RobowmConfig
-    name = "robowm"
-    config: RobowmConfig
+    config_class = VipraConfig
+    name = "vipra"
+    config: VipraConfig
 
-    def __init__(self, config: RobowmConfig, **kwargs: Any) -> None:
+    def __init__(self, config: VipraConfig, **kwargs: Any) -> None:
         super().__init__(config)
         config.validate_features()
         self.decoder = ActionDecoder(config.decoder())
@@ -47,7 +49,8 @@ class RobowmPolicy(PreTrainedPolicy):
 
         Args:
             batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
-                [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H).
+                [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H);
+                and from robowm's own loop SUBGOALS (B, G, S), normalised like the state.
         """
         frames = self._frames(batch)
         if self.training:
@@ -55,8 +58,12 @@ class RobowmPolicy(PreTrainedPolicy):
             frames = self.augment(frames.flatten(1, 2)).unflatten(1, (time, 3))
         actions = batch[ACTION]
         pad = batch.get("action_is_pad", actions.new_zeros(actions.shape[:2], dtype=torch.bool))
-        loss = self.decoder.loss(frames, self._task(batch), self._state(batch), actions, ~pad)
-        return loss, {"flow_matching": loss.item()}
+        shown = Demonstrated(actions, ~pad, batch.get(SUBGOALS))
+        flow, subgoals = self.decoder.loss(frames, self._task(batch), self._state(batch), shown)
+        parts = {"flow_matching": flow.item()}
+        if shown.subgoals is not None:
+            parts["subgoal_l1"] = subgoals.item()
+        return flow + self.config.subgoal_weight * subgoals, parts
 
     @torch.no_grad()
     def predict_action_chunk(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:

@@ -9,9 +9,9 @@ from robowm.policy.decoder import DecoderConfig
 from robowm.world.backbone import BackboneConfig
 
 
-@PreTrainedConfig.register_subclass("robowm")
+@PreTrainedConfig.register_subclass("vipra")
 @dataclass
-class RobowmConfig(PreTrainedConfig):
+class VipraConfig(PreTrainedConfig):
     """The flow-matching chunk policy. Times are in control steps."""
 
     n_obs_steps: int = 2
@@ -22,10 +22,16 @@ class RobowmConfig(PreTrainedConfig):
     control_hz: float = 10.0
     """rate of the demonstrations; the harness should run at it"""
     flow_steps: int = 10
+    subgoals: int = 2
+    """keyframes (gripper changes, the end) whose proprioception is foretold; 0: none"""
+    subgoal_weight: float = 1.0
+    """weight of the subgoals' L1 beside the flow-matching loss, where they are known"""
     causal_actions: bool = False
     use_state: bool = True
     size_px: int = 64
     grid: int = 4
+    points: int = 16
+    channels: int = 32
     width: int = 128
     depth: int = 4
     heads: int = 4
@@ -53,19 +59,22 @@ class RobowmConfig(PreTrainedConfig):
         assert self.action_feature is not None
         state = self.robot_state_feature if self.use_state else None
         backbone = BackboneConfig(
-            self.size_px,
-            self.n_obs_steps,
-            self.grid,
-            self.width,
-            self.depth,
-            self.heads,
-            self.text_buckets,
+            size_px=self.size_px,
+            context_frames=self.n_obs_steps,
+            grid=self.grid,
+            points=self.points,
+            channels=self.channels,
+            width=self.width,
+            depth=self.depth,
+            heads=self.heads,
+            text_buckets=self.text_buckets,
         )
         return DecoderConfig(
             backbone=backbone,
             state_dim=state.shape[0] if state else 0,
             action_dim=self.action_feature.shape[0],
             horizon=self.chunk_size,
+            subgoals=self.subgoals,
             flow_steps=self.flow_steps,
             causal_actions=self.causal_actions,
         )

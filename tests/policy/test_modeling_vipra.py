@@ -10,10 +10,10 @@ from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 
 from robowm.batch import Observation
 from robowm.errors import UserError
-from robowm.policy.configuration_robowm import RobowmConfig
+from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
-from robowm.policy.modeling_robowm import RobowmPolicy
-from robowm.policy.processor_robowm import make_robowm_pre_post_processors
+from robowm.policy.modeling_vipra import VipraPolicy
+from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 
 CAMERA = "observation.images.front"
 STATS = {
@@ -22,7 +22,7 @@ STATS = {
 }
 
 
-def config(**changes: object) -> RobowmConfig:
+def config(**changes: object) -> VipraConfig:
     fields: dict[str, object] = {
         "device": "cpu",
         "input_features": {
@@ -31,19 +31,21 @@ def config(**changes: object) -> RobowmConfig:
         },
         "output_features": {"action": PolicyFeature(FeatureType.ACTION, (3,))},
         "size_px": 32,
+        "points": 4,
+        "channels": 16,
         "width": 32,
         "depth": 1,
         "heads": 2,
         "chunk_size": 4,
         "n_action_steps": 2,
     }
-    return RobowmConfig(**fields | changes)  # type: ignore[arg-type]
+    return VipraConfig(**fields | changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def policy() -> RobowmPolicy:
+def policy() -> VipraPolicy:
     torch.manual_seed(0)
-    return RobowmPolicy(config()).eval()
+    return VipraPolicy(config()).eval()
 
 
 def batch(size: int = 2) -> dict[str, object]:
@@ -56,13 +58,13 @@ def batch(size: int = 2) -> dict[str, object]:
     }
 
 
-def test_lerobots_factory_loads_what_was_saved(policy: RobowmPolicy, tmp_path: Path) -> None:
-    pre, post = make_robowm_pre_post_processors(policy.config, STATS)
+def test_lerobots_factory_loads_what_was_saved(policy: VipraPolicy, tmp_path: Path) -> None:
+    pre, post = make_vipra_pre_post_processors(policy.config, STATS)
     for part in (policy, pre, post):
         part.save_pretrained(tmp_path)
     loaded_config = PreTrainedConfig.from_pretrained(tmp_path)
-    assert isinstance(loaded_config, RobowmConfig) and loaded_config.type == "robowm"
-    loaded = get_policy_class("robowm").from_pretrained(tmp_path)
+    assert isinstance(loaded_config, VipraConfig) and loaded_config.type == "vipra"
+    loaded = get_policy_class("vipra").from_pretrained(tmp_path)
     one, noise = batch(), torch.randn(2, 4, 3)
     torch.testing.assert_close(
         loaded.predict_action_chunk(one, noise=noise), policy.predict_action_chunk(one, noise=noise)
@@ -73,7 +75,7 @@ def test_lerobots_factory_loads_what_was_saved(policy: RobowmPolicy, tmp_path: P
     torch.testing.assert_close(post(torch.ones(1, 3)), torch.tensor([[11.0, 22.0, 33.0]]))
 
 
-def test_training_shifts_and_lights_both_frames_alike(policy: RobowmPolicy) -> None:
+def test_training_shifts_and_lights_both_frames_alike(policy: VipraPolicy) -> None:
     frame = torch.rand(4, 1, 3, 32, 32)
     still = frame.expand(-1, 2, -1, -1, -1)
     torch.manual_seed(1)
@@ -83,7 +85,7 @@ def test_training_shifts_and_lights_both_frames_alike(policy: RobowmPolicy) -> N
     assert moved.min() >= 0 and moved.max() <= 1
 
 
-def test_select_action_plays_a_chunk_then_asks_again(policy: RobowmPolicy) -> None:
+def test_select_action_plays_a_chunk_then_asks_again(policy: VipraPolicy) -> None:
     asked = []
     predict = policy.predict_action_chunk
 
@@ -101,7 +103,7 @@ def test_select_action_plays_a_chunk_then_asks_again(policy: RobowmPolicy) -> No
 
 
 def test_it_can_do_without_proprioception() -> None:
-    policy = RobowmPolicy(config(use_state=False)).eval()
+    policy = VipraPolicy(config(use_state=False)).eval()
     one = {k: v for k, v in batch().items() if k != "observation.state"}
     assert policy.predict_action_chunk(one).shape == (2, 4, 3)
     loss, parts = policy.train()(one)
@@ -110,12 +112,12 @@ def test_it_can_do_without_proprioception() -> None:
 
 def test_a_policy_needs_a_camera_and_an_action() -> None:
     with pytest.raises(ValueError, match=r"got inputs \[\] and outputs \['action'\]; expected at"):
-        RobowmPolicy(config(input_features={}))
+        VipraPolicy(config(input_features={}))
 
 
-def test_a_slot_depends_on_its_seed_alone(policy: RobowmPolicy) -> None:
+def test_a_slot_depends_on_its_seed_alone(policy: VipraPolicy) -> None:
     torch.nn.init.normal_(policy.decoder.action_out.weight)
-    pre, post = make_robowm_pre_post_processors(policy.config, STATS)
+    pre, post = make_vipra_pre_post_processors(policy.config, STATS)
     controller = LeRobotController(policy, pre, post)
     rng = np.random.default_rng(0)
     seen = [

@@ -1,0 +1,39 @@
+"""Keyframes of a demonstration: the moments that the motion in between leads to.
+
+Those at which the gripper is told to do something else, and the last one (as in James and Davison,
+"Q-attention", 2022, without their third kind, the standstill).
+"""
+
+import numpy as np
+
+
+def keyframes(gripper: np.ndarray) -> np.ndarray:
+    """Where a demonstration's keyframes are.
+
+    Args:
+        gripper: (T,), what the gripper is told; it is "another command" when the middle of its
+            range is crossed.
+
+    Returns:
+        int64, rising: the first step of each new command, and the last step.
+    """
+    low, high = float(gripper.min()), float(gripper.max())
+    open_ = gripper > (low + high) / 2
+    changes = np.flatnonzero(open_[1:] != open_[:-1]) + 1
+    return np.unique(np.append(changes, len(gripper) - 1))
+
+
+def next_keyframes(gripper: np.ndarray, count: int) -> np.ndarray:
+    """For every step the next `count` keyframes, its own among them; the last one is repeated.
+
+    Args:
+        gripper: (T,), as in `keyframes`.
+        count: G.
+
+    Returns:
+        int64 (T, G), steps of the same demonstration.
+    """
+    found = keyframes(gripper)
+    first = np.searchsorted(found, np.arange(len(gripper)))
+    which = first[:, None] + np.arange(count)
+    return found[np.minimum(which, len(found) - 1)]

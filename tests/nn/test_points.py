@@ -1,0 +1,71 @@
+"""Points: they lie in the picture, move with what they look at, and words choose what that is."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from robowm.nn.points import Points
+
+
+def blobs(at: torch.Tensor, channels: int = 8, side: int = 16) -> torch.Tensor:
+    """One blob a channel pair: (B, N, 2) places in cells to maps (B, channels, side, side)."""
+    axis = torch.arange(side).float()
+    maps = torch.zeros(len(at), channels, side, side)
+    for i in range(at.shape[1]):
+        x, y = at[:, i, 0, None, None], at[:, i, 1, None, None]
+        maps[:, i] = torch.exp(-((axis[None, None] - x) ** 2 + (axis[None, :, None] - y) ** 2) / 2)
+    return maps
+
+
+def test_a_uniform_map_is_looked_at_in_its_middle() -> None:
+    torch.manual_seed(0)
+    points = Points(8, 16, 3)
+    tokens, places = points(torch.zeros(2, 8, 6, 10), torch.zeros(2, 16))
+    assert tokens.shape == (2, 3, 16)
+    torch.testing.assert_close(places, torch.zeros(2, 3, 2), atol=1e-6, rtol=0)
+
+
+def test_a_shifted_picture_shifts_the_places_by_as_much() -> None:
+    torch.manual_seed(0)
+    points = Points(8, 16, 4)
+    points.sharpness.data.fill_(3.0)  # the blob alone is looked at
+    nn.init.zeros_(points.query)
+    with torch.no_grad():
+        points.key.weight.copy_(torch.eye(8)[:, :, None, None])
+        points.key.bias.zero_()
+        points.query[:, 0] = 4.0
+    here = blobs(torch.tensor([[[5.0, 6.0]]]))
+    there = F.pad(here, (3, 0, 2, 0))[..., :16, :16]
+    _, one = points(here, torch.zeros(1, 16))
+    _, two = points(there, torch.zeros(1, 16))
+    expected = torch.tensor([3.0, 2.0]) * 2 / 16
+    torch.testing.assert_close(two - one, expected.expand_as(one), atol=1e-3, rtol=0)
+
+
+def test_words_choose_which_of_two_things_is_found() -> None:
+    torch.manual_seed(0)
+    points = Points(8, 16, 1)
+    words = torch.randn(2, 16)
+    optimizer = torch.optim.Adam(points.parameters(), lr=2e-2)
+
+    def error(size: int) -> torch.Tensor:
+        at = torch.randint(2, 14, (size, 2, 2)).float()
+        which = torch.randint(0, 2, (size,))
+        _, places = points(blobs(at), words[which])
+        wanted = (at[torch.arange(size), which] + 0.5) * 2 / 16 - 1
+        return (places[:, 0] - wanted).norm(dim=-1).mean()
+
+    for _ in range(150):
+        loss = error(32)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert error(256).item() < 0.1  # a cell is 0.125 wide; a guess is off by about 0.6
+
+
+def test_every_place_is_inside_the_picture() -> None:
+    torch.manual_seed(0)
+    points = Points(8, 16, 5)
+    points.sharpness.data.fill_(5.0)
+    _, places = points(torch.randn(3, 8, 16, 16), torch.randn(3, 16))
+    assert places.abs().max() < 1

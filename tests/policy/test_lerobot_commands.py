@@ -1,0 +1,91 @@
+"""LeRobot's own commands, with no extra flag: they train the policy, resume it, start from it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SMALL = {
+    "size_px": 32,
+    "points": 2,
+    "channels": 16,
+    "width": 16,
+    "depth": 1,
+    "heads": 2,
+    "chunk_size": 4,
+    "n_action_steps": 2,
+}
+
+
+def lerobot_train(cwd: Path, *flags: str) -> Path:
+    """Run `lerobot-train` in a folder; returns its newest checkpoint."""
+    always = ["--wandb.enable=false", "--num_workers=0", "--batch_size=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lerobot.scripts.lerobot_train", *always, *flags],
+        cwd=cwd,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(cwd / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    output = next(f.partition("=")[2] for f in flags if f.startswith("--output_dir"))
+    return cwd / output / "checkpoints" / "last" / "pretrained_model"
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]
+) -> tuple[Path, Path]:
+    """A folder with a dataset, and the checkpoint of two steps from scratch."""
+    cwd = tmp_path_factory.mktemp("lerobot")
+    make_dataset(cwd / "demos", actions=True)
+    checkpoint = lerobot_train(
+        cwd,
+        "--policy.type=vipra",
+        *(f"--policy.{name}={value}" for name, value in SMALL.items()),
+        "--policy.device=cpu",
+        "--dataset.repo_id=local/demos",
+        "--dataset.root=demos",
+        "--dataset.video_backend=pyav",
+        "--output_dir=run",
+        "--steps=2",
+        "--save_freq=2",
+    )
+    return cwd, checkpoint
+
+
+def test_it_trains_from_scratch(trained: tuple[Path, Path]) -> None:
+    files = {path.name for path in trained[1].iterdir()}
+    assert {"config.json", "model.safetensors", "policy_preprocessor.json"} <= files
+    config = json.loads((trained[1] / "config.json").read_text())
+    assert config["type"] == "vipra" and config["points"] == 2
+    assert config["output_features"]["action"]["shape"] == [2]
+
+
+def test_it_resumes(trained: tuple[Path, Path]) -> None:
+    cwd, checkpoint = trained
+    before = (checkpoint / "model.safetensors").read_bytes()
+    said = f"--config_path={checkpoint / 'train_config.json'}"
+    newest = lerobot_train(cwd, said, "--resume=true", "--output_dir=run", "--steps=3")
+    assert json.loads((newest / "train_config.json").read_text())["steps"] == 3
+    assert (newest / "model.safetensors").read_bytes() != before
+
+
+def test_it_starts_from_a_policy(trained: tuple[Path, Path]) -> None:
+    cwd, checkpoint = trained
+    tuned = lerobot_train(
+        cwd,
+        f"--policy.path={checkpoint}",
+        "--policy.device=cpu",
+        "--policy.push_to_hub=false",
+        "--dataset.repo_id=local/demos",
+        "--dataset.root=demos",
+        "--dataset.video_backend=pyav",
+        "--output_dir=tuned",
+        "--steps=1",
+    )
+    assert json.loads((tuned / "config.json").read_text())["width"] == SMALL["width"]
