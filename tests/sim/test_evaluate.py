@@ -216,9 +216,8 @@ def test_a_checkpoint_without_its_processors_is_refused(lift: Task, tmp_path: Pa
 def test_lerobot_eval_runs_it(tmp_path: Path) -> None:
     words = [
         f"--policy.path={policy_directory(tmp_path / 'policy')}",
-        "--env.discover_packages_path=robowm.sim.lerobot_env",
         "--env.type=robowm",
-        "--env.task=Lift",
+        "--env.task=robosuite/Lift",
         "--env.max_steps=3",
         "--eval.n_episodes=1",
         "--eval.batch_size=1",
