@@ -26,6 +26,8 @@ class VipraConfig(PreTrainedConfig):
     """keyframes (gripper changes, the end) whose proprioception is foretold; 0: none"""
     subgoal_weight: float = 1.0
     """weight of the subgoals' L1 beside the flow-matching loss, where they are known"""
+    place_weight: float = 0.3
+    """weight of the cross-entropy of where in the picture the keyframes will be, where known"""
     causal_actions: bool = False
     use_state: bool = True
     size_px: int = 64

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from robowm.nn.points import Found, map_loss
 from robowm.nn.transformer import Cache, block_mask, sinusoid
 from robowm.policy.flow_matching import draw_times, integrate, interpolate
 from robowm.world.backbone import Backbone, BackboneConfig
@@ -42,11 +43,14 @@ class Demonstrated:
         actions: float32 (B, H, A).
         valid: bool (B, H), False after an episode's end.
         subgoals: float32 (B, G, S), proprioception at the next keyframes; None: not known.
+        places: float32 (B, G, 2), where the hand will be seen then, (x, y) from -1 to 1, NaN where
+            that is not known; None: nowhere.
     """
 
     actions: Tensor
     valid: Tensor
     subgoals: Tensor | None = None
+    places: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Context:
     cache: Cache
     subgoals: Tensor | None
     towards: Tensor
+    found: Found | None
 
 
 class ActionDecoder(nn.Module):
@@ -89,8 +94,11 @@ class ActionDecoder(nn.Module):
 
     def loss(
         self, frames: Tensor, task: list[str], state: Tensor, shown: Demonstrated
-    ) -> tuple[Tensor, Tensor]:
-        """Mean squared error of the velocity on valid actions, and mean L1 of the subgoals.
+    ) -> dict[str, Tensor]:
+        """The losses, by name.
+
+        `flow_matching`, mean squared error of the velocity on valid actions; where they are shown,
+        `subgoal_l1`, and `place_nats`, cross-entropy of the first G points' maps.
 
         Args:
             frames: float32 (B, T, 3, S, S) in [0, 1].
@@ -104,10 +112,14 @@ class ActionDecoder(nn.Module):
         t = draw_times(len(actions), actions.device)
         x, target = interpolate(actions, noise, t)
         error = (self._velocity(x, t, context) - target).square().mean(-1) * valid
-        flow = error.sum() / valid.sum().clamp_min(1)
-        if shown.subgoals is None or context.subgoals is None:
-            return flow, flow.new_zeros(())
-        return flow, (context.subgoals - shown.subgoals).abs().mean()
+        losses = {"flow_matching": error.sum() / valid.sum().clamp_min(1)}
+        if shown.subgoals is not None and context.subgoals is not None:
+            losses["subgoal_l1"] = (context.subgoals - shown.subgoals).abs().mean()
+        if shown.places is not None and context.found is not None:
+            count = min(shown.places.shape[1], context.found.logits.shape[1])
+            logits = context.found.logits[:, :count]
+            losses["place_nats"] = map_loss(logits, shown.places[:, :count])
+        return losses
 
     @torch.no_grad()
     def sample(self, frames: Tensor, task: list[str], state: Tensor, noise: Tensor) -> Tensor:
@@ -132,15 +144,18 @@ class ActionDecoder(nn.Module):
         parts = [seen.prefix, self.state_in(state)[:, None]]
         if not config.subgoals:
             _, cache = self.backbone.trunk(torch.cat(parts, dim=1))
-            return Context(cache, None, frames.new_zeros(size, config.backbone.width))
+            nowhere = frames.new_zeros(size, config.backbone.width)
+            return Context(cache, None, nowhere, seen.points)
         parts.append(self.subgoal_query.expand(size, -1, -1))
         hidden, cache = self.backbone.trunk(torch.cat(parts, dim=1))
-        known = torch.cat([seen.places.flatten(1), state], dim=1)
+        known = state
+        if seen.points is not None:
+            known = torch.cat([seen.points.places.flatten(1), state], dim=1)
         known = known[:, None].expand(-1, config.subgoals, -1)
         told = torch.cat([hidden[:, -config.subgoals :], known.to(hidden.dtype)], dim=-1)
         subgoals = self.subgoal_out(told).float()
         away = torch.cat([subgoals - state[:, None], subgoals], dim=-1).flatten(1)
-        return Context(cache, subgoals, self.subgoal_in(away))
+        return Context(cache, subgoals, self.subgoal_in(away), seen.points)
 
     def _velocity(self, x: Tensor, t: Tensor, context: Context) -> Tensor:
         actions = self.action_in(x) + self.action_place

@@ -1,5 +1,6 @@
 """A LeRobot policy directory as a controller: history, chunks and noise kept for each episode."""
 
+import copy
 import json
 import sys
 from collections import deque
@@ -27,10 +28,10 @@ class Slot:
 
 
 class LeRobotController:
-    """Runs chunk policies with their own pre- and postprocessor.
+    """Runs our policies with their own pre- and postprocessor, all slots in one batch.
 
     Args:
-        policy: a LeRobot policy with `predict_action_chunk`.
+        policy: a LeRobot policy whose `predict_action_chunk` takes `noise`.
         pre, post: its pipelines.
 
     Attributes:
@@ -97,6 +98,43 @@ class LeRobotController:
         return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
 
 
+class StockController(LeRobotController):
+    """Runs any LeRobot policy by its `select_action`, a slot at a time.
+
+    Such a policy keeps its history and chunk itself, in attributes that `reset` makes anew: every
+    slot has a shallow copy, which shares the weights.
+    """
+
+    def __init__(self, policy: Any, pre: Any, post: Any) -> None:
+        super().__init__(policy, pre, post)
+        self._episodes: dict[int, tuple[Any, np.random.Generator]] = {}
+
+    def reset(self, slot: int, seed: int) -> None:
+        """A new episode: a copy of the policy that has seen nothing."""
+        policy = copy.copy(self.policy)
+        policy.reset()
+        self._episodes[slot] = (policy, np.random.default_rng((seed, 0xAC7)))
+
+    @torch.no_grad()
+    def act(self, slots: list[int], observations: list[Observation]) -> np.ndarray:
+        """Actions float32 (N, A) in the robot's units."""
+        return np.stack([self._act(s, o) for s, o in zip(slots, observations, strict=True)])
+
+    def _act(self, slot: int, observation: Observation) -> np.ndarray:
+        policy, rng = self._episodes[slot]
+        frame = torch.from_numpy(self._picture(observation.frame))
+        batch = {
+            self.camera: frame.permute(2, 0, 1)[None].float() / 255,
+            "observation.state": torch.from_numpy(observation.state)[None].float(),
+            "task": [observation.task],
+        }
+        with torch.random.fork_rng():  # its noise depends on the episode's seed alone
+            torch.manual_seed(int(rng.integers(2**31)))
+            action = policy.select_action(self.pre(batch))
+        answer: np.ndarray = self.post(action)[0].float().cpu().numpy()
+        return answer
+
+
 def load_controller(name_or_path: str | Path) -> LeRobotController:
     """A policy directory (or Hub id) ready to act.
 
@@ -129,7 +167,8 @@ def load_controller(name_or_path: str | Path) -> LeRobotController:
             "policy_postprocessor.json and their statistics beside the weights."
         ) from error
     _check_statistics(name_or_path, pre, post)
-    return LeRobotController(policy.eval(), pre, post)
+    kind_of = LeRobotController if kind == "vipra" else StockController
+    return kind_of(policy.eval(), pre, post)
 
 
 def _check_statistics(name: str | Path, *pipelines: Any) -> None:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.decoder import ActionDecoder, Demonstrated
 
-SUBGOALS = "observation.subgoals"
+SUBGOALS, PLACES = "observation.subgoals", "observation.places"
 
 
 class VipraPolicy(PreTrainedPolicy):
@@ -28,7 +28,6 @@ class VipraPolicy(PreTrainedPolicy):
         config.validate_features()
         self.decoder = ActionDecoder(config.decoder())
         self.augment = augment.AugmentationSequential(
-            augment.RandomCrop((config.size_px, config.size_px), padding=config.shift_px),
             augment.RandomBrightness((1 - config.colour_jitter, 1 + config.colour_jitter)),
             augment.RandomContrast((1 - config.colour_jitter, 1 + config.colour_jitter)),
             data_keys=["input"],
@@ -50,20 +49,25 @@ class VipraPolicy(PreTrainedPolicy):
         Args:
             batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
                 [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H);
-                and from robowm's own loop SUBGOALS (B, G, S), normalised like the state.
+                and from robowm's own loop SUBGOALS (B, G, S), normalised like the state, and PLACES
+                (B, G, 2), see `Demonstrated`.
         """
-        frames = self._frames(batch)
+        frames, places = self._frames(batch), batch.get(PLACES)
         if self.training:
-            time = frames.shape[1]  # every frame of a sample is shifted and lit alike
+            frames, places = shifted(frames, places, self.config.shift_px)
+            time = frames.shape[1]  # every frame of a sample is lit alike
             frames = self.augment(frames.flatten(1, 2)).unflatten(1, (time, 3))
         actions = batch[ACTION]
         pad = batch.get("action_is_pad", actions.new_zeros(actions.shape[:2], dtype=torch.bool))
-        shown = Demonstrated(actions, ~pad, batch.get(SUBGOALS))
-        flow, subgoals = self.decoder.loss(frames, self._task(batch), self._state(batch), shown)
-        parts = {"flow_matching": flow.item()}
-        if shown.subgoals is not None:
-            parts["subgoal_l1"] = subgoals.item()
-        return flow + self.config.subgoal_weight * subgoals, parts
+        shown = Demonstrated(actions, ~pad, batch.get(SUBGOALS), places)
+        losses = self.decoder.loss(frames, self._task(batch), self._state(batch), shown)
+        weights = {
+            "flow_matching": 1.0,
+            "subgoal_l1": self.config.subgoal_weight,
+            "place_nats": self.config.place_weight,
+        }
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        return total, {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
     def predict_action_chunk(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
@@ -110,3 +114,24 @@ class VipraPolicy(PreTrainedPolicy):
         count = len(batch[self.config.camera])
         task = batch.get("task") or [""] * count
         return [task] * count if isinstance(task, str) else list(task)
+
+
+def shifted(frames: Tensor, places: Tensor | None, most_px: int) -> tuple[Tensor, Tensor | None]:
+    """Every sample moved by up to `most_px` pixels; what comes in at the edge repeats it.
+
+    Args:
+        frames: (B, T, 3, S, S).
+        places: (B, G, 2) in the pictures, from -1 to 1; moved along.
+        most_px: 0 returns them as they are.
+    """
+    if not most_px:
+        return frames, places
+    size, moves = frames.shape[-1], torch.randint(-most_px, most_px + 1, (len(frames), 2))
+    wide = F.pad(frames.flatten(1, 2), [most_px] * 4, mode="replicate").unflatten(1, (-1, 3))
+    cut = [
+        sample[..., most_px - y : most_px - y + size, most_px - x : most_px - x + size]
+        for sample, (x, y) in zip(wide, moves.tolist(), strict=True)
+    ]
+    if places is not None:
+        places = places + moves.to(places)[:, None] * 2 / size
+    return torch.stack(cut), places

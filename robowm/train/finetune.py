@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from robowm.artefact import directory_sha256, open_stage, plain
-from robowm.episodes import Episodes
+from robowm.episodes import DEFAULT_LABELS, Episodes
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve
-from robowm.policy.keyframes import next_keyframes
+from robowm.train.control import fit_control_map
 from robowm.train.frames import Frames, held_out, load_frames
+from robowm.train.goals import find_goals
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 from robowm.train.pretrain import KIND
 from robowm.world.backbone import BackboneConfig
@@ -42,6 +43,8 @@ class PolicyConfig:
     """keyframes whose proprioception is foretold before the actions; 0 leaves them out (ViPRA)"""
     subgoal_weight: float = 1.0
     """weight of the subgoals' L1 beside the flow-matching loss"""
+    place_weight: float = 0.3
+    """weight of the cross-entropy of where in the picture the keyframes will be; 0 leaves it out"""
     causal_actions: bool = False
     """True: action tokens see only earlier ones, as ViPRA does"""
     use_state: bool = True
@@ -60,6 +63,9 @@ class FinetuneConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     held_out: float = 0.0
     """share of demonstrations kept to measure the loss on; 0 trains on all of them"""
+    labels: str = DEFAULT_LABELS
+    """label set of the demonstrations to which the map from latent actions to controls is fitted,
+    where they have it"""
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ def finetune(
     if stage.done:
         return FinetuneResult(stage.out, **stage.card["result"])
 
-    from robowm.policy.modeling_vipra import SUBGOALS
+    from robowm.policy.modeling_vipra import PLACES, SUBGOALS
     from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 
     torch.manual_seed(config.train.seed)
@@ -121,20 +127,24 @@ def finetune(
     )
     kept_back = held_out(int(frames.episode[-1]) + 1, config.held_out, config.train.seed)
     rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode])
-    ahead = subgoal_rows(frames, policy.config.subgoals) if policy.config.subgoals else None
+    goals = find_goals(frames, policy.config)
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
         chosen = rng.choice(rows, config.train.batch_size)
         batch = pre(demonstration_batch(frames, chosen, policy))
-        if ahead is not None:
-            states = torch.from_numpy(frames.columns["observation.state"][ahead[chosen]])
+        if goals is not None:
+            states = torch.from_numpy(goals.states[chosen])
             batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]
+            batch[PLACES] = torch.from_numpy(goals.places[chosen])
         return ready(batch)
 
     curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
     policy.save_pretrained(stage.work)
+    controls = fit_control_map(demos, config.labels)
+    if controls is not None:
+        controls.save(stage.work)
     pre.save_pretrained(stage.work)
     post.save_pretrained(stage.work)
     drop_checkpoints(stage.work)
@@ -148,6 +158,7 @@ def finetune(
         pretrained_tensors=carried,
     )
     stage.finish(
+        eye=None if goals is None or goals.eye is None else goals.eye.held_out_r2,
         result={k: v for k, v in asdict(result).items() if k != "directory"},
         dataset_sha256=[directory_sha256(some.root) for some in demos],
     )
@@ -202,14 +213,6 @@ def check_alike(demos: Sequence[Episodes]) -> None:
                 )
 
 
-def subgoal_rows(frames: Frames, count: int) -> np.ndarray:
-    """int64 (N, count): the rows of each row's next keyframes, see `next_keyframes`."""
-    gripper = frames.columns["action"][:, -1]
-    starts = np.unique(frames.start)
-    parts = [start + next_keyframes(gripper[start : frames.end[start]], count) for start in starts]
-    return np.concatenate(parts)
-
-
 def read_world_model(directory: Path) -> ViPRAConfig:
     """The configuration of a world model directory."""
     return read_config(directory, KIND, ViPRAConfig)
@@ -238,6 +241,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             flow_steps=config.flow_steps,
             subgoals=config.subgoals if config.use_state else 0,
             subgoal_weight=config.subgoal_weight,
+            place_weight=config.place_weight,
             causal_actions=config.causal_actions,
             use_state=config.use_state and "observation.state" in demos.features,
             size_px=b.size_px,

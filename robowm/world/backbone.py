@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robowm.nn.image import PATCH_PX, UNet, tokens
-from robowm.nn.points import Points
+from robowm.nn.points import Found, Points
 from robowm.nn.text import HashedWords
 from robowm.nn.transformer import Transformer
 
@@ -46,12 +46,12 @@ class Seen:
     Attributes:
         prefix: (B, P, D), the tokens that every head attends to.
         fine: (B, channels, S/4, S/4), the picture's fine features.
-        places: float32 (B, K, 2), where the points are, (x, y) from -1 to 1.
+        points: what the instruction's points found; None where there are none.
     """
 
     prefix: Tensor
     fine: Tensor
-    places: Tensor
+    points: Found | None
 
 
 class Backbone(nn.Module):
@@ -91,8 +91,7 @@ class Backbone(nn.Module):
         words = self.text(task) + self.text_place
         coarse = tokens(F.adaptive_avg_pool2d(self.coarse(deep), self.config.grid)) + self.where
         parts = [words[:, None], coarse]
-        places = frames.new_zeros(len(frames), 0, 2)
-        if self.points is not None:
-            found, places = self.points(fine, words)
-            parts.append(found)
-        return Seen(torch.cat(parts, dim=1), fine, places)
+        found = self.points(fine, words) if self.points is not None else None
+        if found is not None:
+            parts.append(found.tokens)
+        return Seen(torch.cat(parts, dim=1), fine, found)

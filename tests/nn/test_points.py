@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from robowm.nn.points import Points
+from robowm.nn.points import Points, cell_centres, map_loss
 
 
 def blobs(at: torch.Tensor, channels: int = 8, side: int = 16) -> torch.Tensor:
@@ -20,9 +20,9 @@ def blobs(at: torch.Tensor, channels: int = 8, side: int = 16) -> torch.Tensor:
 def test_a_uniform_map_is_looked_at_in_its_middle() -> None:
     torch.manual_seed(0)
     points = Points(8, 16, 3)
-    tokens, places = points(torch.zeros(2, 8, 6, 10), torch.zeros(2, 16))
-    assert tokens.shape == (2, 3, 16)
-    torch.testing.assert_close(places, torch.zeros(2, 3, 2), atol=1e-6, rtol=0)
+    found = points(torch.zeros(2, 8, 6, 10), torch.zeros(2, 16))
+    assert found.tokens.shape == (2, 3, 16) and found.logits.shape == (2, 3, 6, 10)
+    torch.testing.assert_close(found.places, torch.zeros(2, 3, 2), atol=1e-6, rtol=0)
 
 
 def test_a_shifted_picture_shifts_the_places_by_as_much() -> None:
@@ -36,8 +36,8 @@ def test_a_shifted_picture_shifts_the_places_by_as_much() -> None:
         points.query[:, 0] = 4.0
     here = blobs(torch.tensor([[[5.0, 6.0]]]))
     there = F.pad(here, (3, 0, 2, 0))[..., :16, :16]
-    _, one = points(here, torch.zeros(1, 16))
-    _, two = points(there, torch.zeros(1, 16))
+    one = points(here, torch.zeros(1, 16)).places
+    two = points(there, torch.zeros(1, 16)).places
     expected = torch.tensor([3.0, 2.0]) * 2 / 16
     torch.testing.assert_close(two - one, expected.expand_as(one), atol=1e-3, rtol=0)
 
@@ -51,7 +51,7 @@ def test_words_choose_which_of_two_things_is_found() -> None:
     def error(size: int) -> torch.Tensor:
         at = torch.randint(2, 14, (size, 2, 2)).float()
         which = torch.randint(0, 2, (size,))
-        _, places = points(blobs(at), words[which])
+        places = points(blobs(at), words[which]).places
         wanted = (at[torch.arange(size), which] + 0.5) * 2 / 16 - 1
         return (places[:, 0] - wanted).norm(dim=-1).mean()
 
@@ -67,5 +67,23 @@ def test_every_place_is_inside_the_picture() -> None:
     torch.manual_seed(0)
     points = Points(8, 16, 5)
     points.sharpness.data.fill_(5.0)
-    _, places = points(torch.randn(3, 8, 16, 16), torch.randn(3, 16))
-    assert places.abs().max() < 1
+    assert points(torch.randn(3, 8, 16, 16), torch.randn(3, 16)).places.abs().max() < 1
+
+
+def test_a_map_is_taught_where_it_is_known() -> None:
+    torch.manual_seed(0)
+    logits = torch.zeros(2, 2, 8, 8, requires_grad=True)
+    places = torch.tensor([[[0.5, -0.25], [float("nan")] * 2], [[-0.6, 0.6], [0.0, 0.0]]])
+    optimizer = torch.optim.Adam([logits], lr=0.3)
+    for _ in range(100):
+        loss = map_loss(logits, places)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert logits[0, 1].abs().max() == 0  # nobody said where
+    at = cell_centres(8, 8, logits.device)
+    found = logits.flatten(2).softmax(-1) @ at
+    known = places.isfinite()
+    torch.testing.assert_close(found[known], places[known], atol=0.1, rtol=0)
+    least = map_loss(torch.zeros(1, 1, 8, 8), torch.full((1, 1, 2), float("nan")))
+    assert least == 0

@@ -78,7 +78,7 @@ def test_padding_does_not_count() -> None:
 
     def loss(a: torch.Tensor) -> float:
         torch.manual_seed(1)
-        return net.loss(frames, ["", ""], state, Demonstrated(a, valid))[0].item()
+        return net.loss(frames, ["", ""], state, Demonstrated(a, valid))["flow_matching"].item()
 
     changed = actions.clone()
     changed[:, 2:] = 99  # causal or not, a padded token must not move the others' targets
@@ -95,8 +95,8 @@ def test_it_learns_which_way_the_state_says() -> None:
         side = torch.randint(0, 2, (32, 1)).float() * 2 - 1
         state = side.expand(-1, 3)
         shown = Demonstrated(side[:, None].expand(-1, 4, 2), valid, state[:, None].expand(-1, 2, 3))
-        flow, subgoals = net.loss(frames, [""] * 32, state, shown)
-        loss = flow + subgoals
+        losses = net.loss(frames, [""] * 32, state, shown)
+        loss = losses["flow_matching"] + losses["subgoal_l1"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

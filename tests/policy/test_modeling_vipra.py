@@ -12,7 +12,7 @@ from robowm.batch import Observation
 from robowm.errors import UserError
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
-from robowm.policy.modeling_vipra import VipraPolicy
+from robowm.policy.modeling_vipra import VipraPolicy, shifted
 from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 
 CAMERA = "observation.images.front"
@@ -143,3 +143,18 @@ def test_something_else_is_not_a_policy(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"kind": "robowm_vipra"}')
     with pytest.raises(UserError, match="is not a policy"):
         load_controller(tmp_path)
+
+
+def test_a_shifted_picture_takes_its_places_along() -> None:
+    torch.manual_seed(0)
+    frames = torch.zeros(6, 2, 3, 32, 32)
+    frames[..., 16, 16] = 1
+    places = torch.full((6, 1, 2), (16 + 0.5) * 2 / 32 - 1)
+    moved, there = shifted(frames, places, 4)
+    assert there is not None and not torch.equal(moved, frames)
+    for sample, place in zip(moved, there, strict=True):
+        _, _, y, x = (sample == sample.max()).nonzero()[0]
+        found = (torch.stack([x, y]) + 0.5) * 2 / 32 - 1
+        torch.testing.assert_close(found, place[0])
+        assert torch.equal(sample[0], sample[1])  # both frames alike
+    assert shifted(frames, None, 0)[0] is frames

@@ -14,9 +14,12 @@ from robowm.artefact import directory_sha256, read_card
 from robowm.batch import Observation
 from robowm.episodes import Episodes
 from robowm.errors import UserError
+from robowm.policy.control_map import ControlMap
 from robowm.policy.lerobot_controller import load_controller
-from robowm.train.finetune import finetune, read_stats, subgoal_rows
+from robowm.train.control import fit_control_map
+from robowm.train.finetune import finetune, read_stats
 from robowm.train.frames import held_out, load_frames
+from robowm.train.goals import goal_rows
 from robowm.train.label import label
 from robowm.train.pretrain import pretrain
 from robowm.train.recipe import Recipe
@@ -159,10 +162,23 @@ def test_demonstrations_of_another_robot_are_refused(
 
 def test_subgoals_lie_ahead_in_the_same_episode(demos: Path, tmp_path: Path) -> None:
     frames = load_frames([Episodes(demos)], 32, ["action"], tmp_path)
-    rows = subgoal_rows(frames, 2)
+    rows = goal_rows(frames, 2)
     assert rows.shape == (len(frames.start), 2)
     assert (rows >= np.arange(len(rows))[:, None]).all() and (rows < frames.end[:, None]).all()
     assert (rows[:, 1] >= rows[:, 0]).all()
+
+
+def test_labelled_demonstrations_bring_the_map_to_controls(
+    tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    demos = make_dataset(tmp_path / "demos", episodes=12, length=12, actions=True)
+    assert fit_control_map([Episodes(demos)]) is None
+    label(demos, replace(TINY.label, train=replace(TINY.label.train, steps=250, batch_size=32)))
+    finetune("scratch", demos, tmp_path / "policy", TINY.finetune)
+    controls = ControlMap.load(tmp_path / "policy")
+    assert controls.embodiment == "square" and set(controls.axes) == {"dx_px", "dy_px"}
+    assert all(error["r2"] > 0.5 for error in controls.held_out().values()), controls.held_out()
+    load_controller(tmp_path / "policy")  # its files do not disturb the policy's
 
 
 def test_pretrained_weights_are_where_the_policy_starts(world: Path, demos: Path) -> None:

@@ -1,0 +1,69 @@
+"""What each moment of a demonstration leads to: proprioception at its keyframes, and where it is
+seen."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robowm.motion.extent import extents
+from robowm.policy.eye import Eye
+from robowm.policy.keyframes import next_keyframes
+from robowm.progress import progress
+from robowm.train.frames import Frames
+
+if TYPE_CHECKING:
+    from robowm.policy.configuration_vipra import VipraConfig
+
+MOST_EPISODES = 200  # an eye needs no more
+
+
+@dataclass(frozen=True)
+class Goals:
+    """The next G keyframes of each of N frames.
+
+    Attributes:
+        states: float32 (N, G, S), proprioception there, in the robot's units.
+        places: float32 (N, G, 2), where in the picture, (x, y) from -1 to 1; NaN if not known.
+        eye: what the places were found with; None: motion does not tell where the hand is.
+    """
+
+    states: np.ndarray
+    places: np.ndarray
+    eye: Eye | None
+
+
+def find_goals(frames: Frames, config: "VipraConfig") -> Goals | None:
+    """The keyframes ahead; None for a policy without subgoals."""
+    if not config.subgoals or not config.use_state:
+        return None
+    states = frames.columns["observation.state"]
+    rows = goal_rows(frames, config.subgoals)
+    eye = learn_eye(frames, states) if config.place_weight and config.points else None
+    places = np.full((*rows.shape, 2), np.nan, np.float32)
+    if eye is not None:
+        places = eye.places(states[rows])
+    return Goals(states[rows].astype(np.float32), places, eye)
+
+
+def goal_rows(frames: Frames, count: int) -> np.ndarray:
+    """int64 (N, count): the rows of each row's next keyframes, see `next_keyframes`."""
+    gripper = frames.columns["action"][:, -1]
+    starts = np.unique(frames.start)
+    parts = [start + next_keyframes(gripper[start : frames.end[start]], count) for start in starts]
+    return np.concatenate(parts)
+
+
+def learn_eye(frames: Frames, states: np.ndarray) -> Eye | None:
+    """Where the hand is seen, from the demonstrations' own motion."""
+    starts = np.unique(frames.start)
+    if len(starts) > MOST_EPISODES:
+        starts = starts[np.linspace(0, len(starts) - 1, MOST_EPISODES).astype(int)]
+    rows = [np.arange(start, frames.end[start]) for start in starts]
+    found = []
+    with progress("where the hand is seen", len(rows)) as advance:
+        for episode in rows:
+            found.append(extents(frames.pixels[episode]))
+            advance()
+    whole = np.concatenate(rows)
+    return Eye.fit(states[whole], np.concatenate(found), frames.episode[whole])
