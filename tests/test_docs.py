@@ -11,7 +11,8 @@ import pytest
 from robowm.__main__ import main
 from robowm.sim.film import write_mp4
 
-GUIDE = Path(__file__).resolve().parents[1] / "docs" / "label-your-video.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+GUIDE, POLICY_GUIDE = DOCS / "label-your-video.md", DOCS / "policy.md"
 JUDGED = (0, 3)  # `reality` answers 3 when labels mean nothing, as those of `tiny` do
 
 
@@ -43,3 +44,20 @@ def test_the_guide_from_clips_to_labels(
     assert (tmp_path / "runs/mine/labels.uncompensated").is_dir()
     assert (tmp_path / "runs/mine_as_action/meta/info.json").is_file()
     assert (tmp_path / "runs/mine_world/model.safetensors").is_file()
+
+
+def test_the_guide_from_demonstrations_to_a_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    smaller = {
+        "record": ["--episodes", "1", "--size-px", "32", "--workers", "1"],
+        "finetune": ["--recipe", "tiny"],
+        "eval": ["--episodes", "1", "--size-px", "32", "--num-envs", "1", "--videos", "0"]
+        + ["--baseline-episodes", "0"],
+    }
+    told = commands(POLICY_GUIDE)
+    assert [words[0] for words in told] == [*smaller]
+    for words in told:
+        assert main(words + smaller[words[0]]) in (0, None), words
+    assert (tmp_path / "runs" / "eval.json").is_file()

@@ -61,6 +61,9 @@ class FinetuneConfig:
 
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    from_start: float = 0.5
+    """share of samples that are among an episode's first tenth, where what is to be grasped must be
+    found by its looks; the hand, on its way, gives it away later"""
     held_out: float = 0.0
     """share of demonstrations kept to measure the loss on; 0 trains on all of them"""
     labels: str = DEFAULT_LABELS
@@ -132,7 +135,7 @@ def finetune(
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        chosen = rng.choice(rows, config.train.batch_size)
+        chosen = draw_rows(frames, rows, config, rng)
         batch = pre(demonstration_batch(frames, chosen, policy))
         if goals is not None:
             states = torch.from_numpy(goals.states[chosen])
@@ -163,6 +166,16 @@ def finetune(
         dataset_sha256=[directory_sha256(some.root) for some in demos],
     )
     return result
+
+
+def draw_rows(
+    frames: Frames, rows: np.ndarray, config: FinetuneConfig, rng: np.random.Generator
+) -> np.ndarray:
+    """A batch of `rows`, some of them from where episodes begin (see `from_start`)."""
+    done = (rows - frames.start[rows]) / (frames.end[rows] - frames.start[rows])
+    size = config.train.batch_size
+    early = round(config.from_start * size)
+    return np.concatenate([rng.choice(rows[done < 0.1], early), rng.choice(rows, size - early)])
 
 
 def check_actions(demos: Episodes) -> None:
