@@ -51,10 +51,9 @@ def test_the_guide_from_demonstrations_to_a_policy(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     smaller = {
-        "record": ["--episodes", "1", "--size-px", "32", "--workers", "1"],
-        "finetune": ["--recipe", "tiny"],
-        "eval": ["--episodes", "1", "--size-px", "32", "--num-envs", "1", "--videos", "0"]
-        + ["--baseline-episodes", "0"],
+        "record": shlex.split("--episodes 1 --size-px 32 --workers 1"),
+        "finetune": shlex.split("--recipe tiny"),
+        "eval": shlex.split("--episodes 1 --size-px 32 --num-envs 1 --baseline-episodes 0"),
     }
     told = commands(POLICY_GUIDE)
     assert [words[0] for words in told] == [*smaller]
