@@ -39,9 +39,9 @@ class VipraPolicy(PreTrainedPolicy):
         self._seen: dict[str, deque[Tensor]] = {}
         self._queue: deque[Tensor] = deque()
 
-    def get_optim_params(self) -> dict[str, Any]:
+    def get_optim_params(self) -> list[dict[str, Any]]:
         """All parameters, one group."""
-        return {"params": self.parameters()}
+        return [{"params": [*self.parameters()]}]
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, float]]:
         """Training loss.
