@@ -17,7 +17,7 @@ from robowm.errors import UserError
 from robowm.statistics import as_json, read_stats, replace_stats, stats_of, stats_of_span
 from robowm.swap import Move, commit, open_swap
 
-BATCH_BYTES = 64 << 20  # lerobot writes a row group an episode, but its older converters one a file
+BATCH_BYTES = 8 << 20
 
 
 def add_columns(
@@ -121,7 +121,7 @@ def _stage_stats(
 
 
 def rewrite(path: Path, out: Path, change: Callable[[Any], Any]) -> int:
-    """Stream a parquet file through `change`, some 64 MB of it at a time.
+    """Stream a parquet file through `change`, some 8 MB of it at a time.
 
     Args:
         change: from pyarrow table to pyarrow table, always of the same columns. One without rows
@@ -147,17 +147,27 @@ def rewrite(path: Path, out: Path, change: Callable[[Any], Any]) -> int:
 
 
 def _pieces(path: Path) -> Iterator[Any]:
-    """The row groups of a parquet file as tables, large ones in parts."""
+    """The rows of a parquet file as tables of some BATCH_BYTES: large row groups in parts, small
+    ones together. LeRobot writes one an episode, and what a file says of each of a thousand groups
+    takes more memory than their labels."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    waiting: list[Any] = []
+    size = 0
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
             parts = max(1, -(-group.total_byte_size // BATCH_BYTES))
             batch = max(1, -(-group.num_rows // parts))
             for piece in file.iter_batches(batch, row_groups=[number], use_threads=False):
-                yield pa.Table.from_batches([piece])
+                waiting.append(piece)
+                size += piece.nbytes
+                if size >= BATCH_BYTES:
+                    yield pa.Table.from_batches(waiting)
+                    waiting, size = [], 0
+        if waiting:
+            yield pa.Table.from_batches(waiting)
 
 
 def set_column(table: Any, name: str, values: Any) -> Any:

@@ -133,6 +133,14 @@ def test_large_row_groups_are_streamed_in_parts(
     assert pq.read_table(tmp_path / "out.parquet") == odd(table)
 
 
+def test_small_row_groups_are_written_together(tmp_path: Path) -> None:
+    table = pa.table({"index": np.arange(600)})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=20)
+    assert rewrite(tmp_path / "in.parquet", tmp_path / "out.parquet", lambda piece: piece) == 600
+    assert pq.ParquetFile(tmp_path / "out.parquet").num_row_groups == 1
+    assert pq.read_table(tmp_path / "out.parquet") == table
+
+
 def test_numbers_come_out_whichever_way_lists_are_stored() -> None:
     values = np.arange(12.0, dtype=np.float32).reshape(4, 3)
     for kind in (pa.list_(pa.float32(), 3), pa.list_(pa.float64()), pa.large_list(pa.float32())):
