@@ -130,6 +130,7 @@ def rewrite(path: Path, out: Path, change: Callable[[Any], Any]) -> int:
     Returns:
         rows written.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     writer, rows = None, 0
@@ -140,6 +141,9 @@ def rewrite(path: Path, out: Path, change: Callable[[Any], Any]) -> int:
                 writer = writer or pq.ParquetWriter(out, changed.schema, compression="snappy")
                 writer.write_table(changed)
                 rows += len(changed)
+            del table, changed
+            # arrow keeps what it has freed: 60 MB over a thousand episodes
+            pa.default_memory_pool().release_unused()
     finally:
         if writer is not None:
             writer.close()
