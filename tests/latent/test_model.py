@@ -108,7 +108,7 @@ def test_flow_that_is_not_trusted_does_not_count() -> None:
 
 def test_what_is_drawn_is_linear_in_the_latent_action() -> None:
     torch.manual_seed(0)
-    bases = MotionBases(64, 16, dim=4)(torch.rand(3, 3, 64, 64))
+    bases = MotionBases(64, 16, dim=4).fields(torch.rand(3, 3, 64, 64))
     a, b = torch.randn(3, 4), torch.randn(3, 4)
     torch.testing.assert_close(
         weigh(bases, 2 * a - b), 2 * weigh(bases, a) - weigh(bases, b), atol=1e-4, rtol=1e-4
