@@ -1,5 +1,6 @@
 """What leaves the house: the wheel, what is in it, and that it works away from the checkout."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -91,3 +92,11 @@ def test_import_warns_of_nothing(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
+
+
+def test_what_lerobot_looks_for_is_installed_under_its_name_and_of_this_version() -> None:
+    # LeRobot compares the distribution's name as it is: with hyphens it would never be found
+    plugin = importlib.metadata.distribution("lerobot_policy_robowm")
+    assert plugin.metadata["Name"] == "lerobot_policy_robowm"
+    assert plugin.version == importlib.metadata.version("robowm")
+    assert plugin.requires == [f"robowm=={plugin.version}"]
