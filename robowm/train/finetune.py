@@ -99,6 +99,8 @@ def finetune(
     paths = [datasets] if isinstance(datasets, Path) else list(datasets)
     if not paths:
         raise UserError("no dataset was named; expected one or more with demonstrations.")
+    if not 0 <= config.from_start <= 1:
+        raise UserError(f"--from-start {config.from_start}: expected a share from 0 to 1.")
     demos = [Episodes(path) for path in paths]
     for some in demos:
         check_actions(some)
@@ -124,18 +126,21 @@ def finetune(
     policy = build_policy(demos[0], config.policy)
     carried = carry_over(directory, policy) if directory else 0
     pre, post = make_vipra_pre_post_processors(policy.config, dataset_stats=read_stats(demos))
-    columns = ["action", *(["observation.state"] if config.policy.use_state else [])]
+    columns = ["action", *(["observation.state"] if policy.config.use_state else [])]
     frames = load_frames(
         demos, config.policy.backbone.size_px, columns, stage.work / "frames", None
     )
     kept_back = held_out(int(frames.episode[-1]) + 1, config.held_out, config.train.seed)
     rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode])
+    begun = (rows - frames.start[rows]) / (frames.end[rows] - frames.start[rows])
+    early_rows, early = rows[begun < 0.1], round(config.from_start * config.train.batch_size)
     goals = find_goals(frames, policy.config)
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        chosen = draw_rows(frames, rows, config, rng)
+        late = config.train.batch_size - early
+        chosen = np.concatenate([rng.choice(early_rows, early), rng.choice(rows, late)])
         batch = pre(demonstration_batch(frames, chosen, policy))
         if goals is not None:
             states = torch.from_numpy(goals.states[chosen])
@@ -166,16 +171,6 @@ def finetune(
         dataset_sha256=[directory_sha256(some.root) for some in demos],
     )
     return result
-
-
-def draw_rows(
-    frames: Frames, rows: np.ndarray, config: FinetuneConfig, rng: np.random.Generator
-) -> np.ndarray:
-    """A batch of `rows`, some of them from where episodes begin (see `from_start`)."""
-    done = (rows - frames.start[rows]) / (frames.end[rows] - frames.start[rows])
-    size = config.train.batch_size
-    early = round(config.from_start * size)
-    return np.concatenate([rng.choice(rows[done < 0.1], early), rng.choice(rows, size - early)])
 
 
 def check_actions(demos: Episodes) -> None:

@@ -146,6 +146,12 @@ def test_several_datasets_count_as_one(
     np.testing.assert_allclose(both["action"]["std"], everything.std(0), atol=1e-4)
 
 
+def test_a_share_that_is_none_is_refused(demos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--from-start 1\.5: expected a share from 0 to 1"):
+        finetune("scratch", demos, tmp_path / "p", replace(TINY.finetune, from_start=1.5))
+    assert not (tmp_path / "p").exists()
+
+
 def test_demonstrations_of_another_robot_are_refused(
     demos: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
