@@ -133,8 +133,9 @@ def test_killed_at_every_step(two_days, tmp_path, monkeypatch, exchange) -> None
 
 
 def test_kill_and_run_again(make_clip, moving, tmp_path) -> None:
-    for n in range(6):
+    for n in range(5):
         make_clip(f"more/{n:02d}.mp4", moving(60, seed=n))
+    make_clip("more/long.mp4", moving(400, seed=5))  # in this one it is killed
     make_clip("first/a.mp4", moving(12))
     out = tmp_path / "out"
     ingest([tmp_path / "first"], out, SMALL)
