@@ -35,8 +35,8 @@ class Args:
     """Episodes of the null and of the random policy; None: as many, at most 20; 0: none."""
     videos: int = 4
     """How many of the first episodes are kept as mp4."""
-    size_px: int = 64
-    """Height and width of the frames the policy is given, pixels."""
+    size_px: int | None = None
+    """Height and width of the frames the policy is given, pixels; None: what it was trained on."""
     num_envs: int = 2
     """Episodes side by side, each in a process; results do not depend on it."""
 

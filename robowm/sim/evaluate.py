@@ -26,6 +26,7 @@ from robowm.sim.suite import Task
 BASELINES = ("null", "random")
 BUILT_IN = ("expert", *BASELINES)
 VIDEO_SCALE = 4
+DEFAULT_PX = 64
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class EvalConfig:
         baseline_episodes: of `null` and of `random`, on the first of the same seeds; 0: none;
             None: as many as the policy's, at most 20.
         videos: how many of the first episodes are kept as mp4.
-        size_px: height and width of the frames the policy is given.
+        size_px: height and width of the frames the policy is given; None: what its configuration
+            says, DEFAULT_PX where it says nothing.
     """
 
     episodes: int = 50
@@ -47,7 +49,7 @@ class EvalConfig:
     robot: str | None = None
     baseline_episodes: int | None = None
     videos: int = 4
-    size_px: int = 64
+    size_px: int | None = None
 
 
 def evaluate(
@@ -80,11 +82,13 @@ def evaluate(
     out = Path(out)
     seeds = list(take(EVALUATION, config.seed, config.episodes))
     _check(policy, config, num_envs)
+    size_px = config.size_px or _declared_px(Path(policy))
     settings = {
         "policy": str(policy),
         "policy_sha256": directory_sha256(Path(policy)) if policy not in BUILT_IN else None,
         "suite": task.name,
         **asdict(config),
+        "size_px": size_px,
         "robot": task.robot(config.robot),
         "baseline_episodes": _baseline_count(config),
         "max_steps": task.max_steps,
@@ -92,11 +96,11 @@ def evaluate(
     }
     if (done := _finished(out, settings)) is not None:
         return done
-    loaded = None if policy in BUILT_IN else _load(Path(policy), task, config.size_px)
+    loaded = None if policy in BUILT_IN else _load(Path(policy), task, size_px)
     begun_s = time.monotonic()
     journal = Journal(out, settings)
     videos = out.parent / f"{out.stem}_videos"
-    with open_envs(task, settings["robot"], num_envs, config.size_px) as envs:
+    with open_envs(task, settings["robot"], num_envs, size_px) as envs:
         controllers = _controllers(envs, str(policy), loaded, settings["baseline_episodes"])
         for name, make in controllers.items():
             wanted = seeds if name == "policy" else seeds[: settings["baseline_episodes"]]
@@ -244,7 +248,7 @@ def _check(policy: str | Path, config: EvalConfig, num_envs: int) -> None:
         ("videos", config.videos, 0),
         ("baseline-episodes", _baseline_count(config), 0),
         ("num-envs", num_envs, 1),
-        ("size-px", config.size_px, 16),
+        ("size-px", DEFAULT_PX if config.size_px is None else config.size_px, 16),
     ):
         if value < least:
             raise UserError(f"--{name} {value}: expected {least} or more.")
@@ -270,6 +274,15 @@ def _finished(out: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         f"--out {out} already holds {what}; expected a new file. "
         "Name another one, or delete this one first."
     )
+
+
+def _declared_px(policy: Path) -> int:
+    """Height of the first camera that a policy's configuration names, pixels."""
+    try:
+        inputs = json.loads((policy / "config.json").read_text(encoding="utf-8"))["input_features"]
+        return next(int(f["shape"][-2]) for f in inputs.values() if f["type"] == "VISUAL")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration):
+        return DEFAULT_PX  # a built-in policy; or `_load` will say what is wrong
 
 
 def _load(policy: Path, task: Task, size_px: int) -> Controller:

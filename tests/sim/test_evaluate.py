@@ -202,8 +202,17 @@ def test_a_policy_that_does_not_fit_is_refused(
 ) -> None:
     policy = policy_directory(tmp_path / "policy", **other)
     with pytest.raises(UserError, match=said):
-        evaluate(policy, lift, tmp_path / "out" / "p.json")
+        evaluate(policy, lift, tmp_path / "out" / "p.json", EvalConfig(size_px=64))
     assert not (tmp_path / "out").exists()
+
+
+def test_frames_have_the_size_the_policy_was_trained_on(glimpse: Task, tmp_path: Path) -> None:
+    policy = policy_directory(tmp_path / "policy", size_px=32)
+    config = EvalConfig(episodes=1, baseline_episodes=0, videos=0)
+    report = evaluate(policy, glimpse, tmp_path / "p.json", config, num_envs=1)
+    assert report["settings"]["size_px"] == 32
+    null = evaluate("null", glimpse, tmp_path / "null.json", config, num_envs=1)
+    assert null["settings"]["size_px"] == 64
 
 
 def test_a_checkpoint_without_its_processors_is_refused(lift: Task, tmp_path: Path) -> None:
