@@ -75,20 +75,21 @@ class ActionDecoder(nn.Module):
         self.config = config
         width = config.backbone.width
         self.backbone = Backbone(config.backbone)
-        self.state_in = nn.Linear(max(config.state_dim, 1), width)
+        states = config.backbone.context_frames * config.state_dim
+        self.state_in = nn.Linear(states, width) if states else None
         if config.subgoals:
             self.subgoal_query = nn.Parameter(0.02 * torch.randn(config.subgoals, width))
             # the points' places at hand: from picture to robot is nearly an affine map
             known = 2 * config.backbone.points + config.state_dim
             self.subgoal_out = nn.Linear(width + known, config.state_dim)
-            self.subgoal_in = nn.Linear(2 * config.subgoals * config.state_dim, width)
+            self.subgoal_in = nn.Linear(2 * config.subgoals * config.state_dim + states, width)
         self.action_in = nn.Linear(config.action_dim, width)
         self.action_place = nn.Parameter(0.02 * torch.randn(config.horizon, width))
         self.mix = nn.Sequential(nn.Linear(3 * width, width), nn.SiLU(), nn.Linear(width, width))
         self.action_out = nn.Linear(width, config.action_dim)
         nn.init.zeros_(self.action_out.weight)
         nn.init.zeros_(self.action_out.bias)
-        seen = self.backbone.prefix_tokens + 1 + config.subgoals
+        seen = self.backbone.prefix_tokens + bool(states) + config.subgoals
         mask = block_mask([seen, config.horizon], [False, config.causal_actions])
         self.register_buffer("mask", mask[seen:], persistent=False)
 
@@ -103,7 +104,7 @@ class ActionDecoder(nn.Module):
         Args:
             frames: float32 (B, T, 3, S, S) in [0, 1].
             task: B instructions.
-            state: float32 (B, state_dim).
+            state: float32 (B, T, state_dim), oldest first.
             shown: what was done.
         """
         actions, valid = shown.actions, shown.valid
@@ -138,24 +139,27 @@ class ActionDecoder(nn.Module):
 
     def _look(self, frames: Tensor, task: list[str], state: Tensor) -> Context:
         config, size = self.config, len(frames)
-        if not config.state_dim:
-            state = frames.new_zeros(size, 1)
         seen = self.backbone(frames, task)
-        parts = [seen.prefix, self.state_in(state)[:, None]]
+        # how it moves tells how far the arm lags behind what it was told
+        now, moved = state[:, -1], (state[:, 1:] - state[:, :-1]).flatten(1)
+        known = torch.cat([now, moved], dim=1)
+        parts = [seen.prefix]
+        if self.state_in is not None:
+            parts.append(self.state_in(known)[:, None])
         if not config.subgoals:
             _, cache = self.backbone.trunk(torch.cat(parts, dim=1))
             nowhere = frames.new_zeros(size, config.backbone.width)
             return Context(cache, None, nowhere, seen.points)
         parts.append(self.subgoal_query.expand(size, -1, -1))
         hidden, cache = self.backbone.trunk(torch.cat(parts, dim=1))
-        known = state
+        at_hand = now
         if seen.points is not None:
-            known = torch.cat([seen.points.places.flatten(1), state], dim=1)
-        known = known[:, None].expand(-1, config.subgoals, -1)
-        told = torch.cat([hidden[:, -config.subgoals :], known.to(hidden.dtype)], dim=-1)
+            at_hand = torch.cat([seen.points.places.flatten(1), now], dim=1)
+        at_hand = at_hand[:, None].expand(-1, config.subgoals, -1)
+        told = torch.cat([hidden[:, -config.subgoals :], at_hand.to(hidden.dtype)], dim=-1)
         subgoals = self.subgoal_out(told).float()
-        away = torch.cat([subgoals - state[:, None], subgoals], dim=-1).flatten(1)
-        return Context(cache, subgoals, self.subgoal_in(away), seen.points)
+        away = torch.cat([subgoals - now[:, None], subgoals], dim=-1).flatten(1)
+        return Context(cache, subgoals, self.subgoal_in(torch.cat([away, known], 1)), seen.points)
 
     def _velocity(self, x: Tensor, t: Tensor, context: Context) -> Tensor:
         actions = self.action_in(x) + self.action_place

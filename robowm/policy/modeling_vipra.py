@@ -105,10 +105,14 @@ class VipraPolicy(PreTrainedPolicy):
         return small.unflatten(0, frames.shape[:2])
 
     def _state(self, batch: dict[str, Any]) -> Tensor:
+        """(B, T, S), oldest first; of a single one, T times the same."""
+        frames = batch[self.config.camera]
         if not self.config.use_state:
-            return batch[self.config.camera].new_zeros(len(batch[self.config.camera]), 1)
+            return frames.new_zeros(*frames.shape[:2], 0)
         state = batch[OBS_STATE]
-        return state[:, -1] if state.ndim == 3 else state
+        if state.ndim == 3:
+            return state
+        return state[:, None].expand(-1, self.config.n_obs_steps, -1)
 
     def _task(self, batch: dict[str, Any]) -> list[str]:
         count = len(batch[self.config.camera])

@@ -134,7 +134,8 @@ def finetune(
     rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode])
     begun = (rows - frames.start[rows]) / (frames.end[rows] - frames.start[rows])
     early_rows, early = rows[begun < 0.1], round(config.from_start * config.train.batch_size)
-    goals = find_goals(frames, policy.config)
+    state_names = demos[0].features.get("observation.state", {}).get("names")
+    goals = find_goals(frames, policy.config, state_names)
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
@@ -166,7 +167,7 @@ def finetune(
         pretrained_tensors=carried,
     )
     stage.finish(
-        eye=None if goals is None or goals.eye is None else goals.eye.held_out_r2,
+        eye_error=None if goals is None or goals.eye is None else goals.eye.error,
         result={k: v for k, v in asdict(result).items() if k != "directory"},
         dataset_sha256=[directory_sha256(some.root) for some in demos],
     )

@@ -1,12 +1,13 @@
 """What each moment of a demonstration leads to: proprioception at its keyframes, and where it is
 seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robowm.motion.extent import extents
+from robowm.motion.extent import CELLS, Moving, moving
 from robowm.policy.eye import Eye
 from robowm.policy.keyframes import next_keyframes
 from robowm.progress import progress
@@ -15,7 +16,8 @@ from robowm.train.frames import Frames
 if TYPE_CHECKING:
     from robowm.policy.configuration_vipra import VipraConfig
 
-MOST_EPISODES = 200  # an eye needs no more
+MOST_PAIRS = 3000  # an eye needs no more
+AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,16 @@ class Goals:
     eye: Eye | None
 
 
-def find_goals(frames: Frames, config: "VipraConfig") -> Goals | None:
+def find_goals(
+    frames: Frames, config: "VipraConfig", state_names: Sequence[str] | None = None
+) -> Goals | None:
     """The keyframes ahead; None for a policy without subgoals."""
     if not config.subgoals or not config.use_state:
         return None
     states = frames.columns["observation.state"]
     rows = goal_rows(frames, config.subgoals)
-    eye = learn_eye(frames, states) if config.place_weight and config.points else None
+    wanted = config.place_weight and config.points
+    eye = learn_eye(frames, states, state_names) if wanted else None
     places = np.full((*rows.shape, 2), np.nan, np.float32)
     if eye is not None:
         places = eye.places(states[rows])
@@ -54,16 +59,19 @@ def goal_rows(frames: Frames, count: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def learn_eye(frames: Frames, states: np.ndarray) -> Eye | None:
+def learn_eye(frames: Frames, states: np.ndarray, names: Sequence[str] | None = None) -> Eye | None:
     """Where the hand is seen, from the demonstrations' own motion."""
-    starts = np.unique(frames.start)
-    if len(starts) > MOST_EPISODES:
-        starts = starts[np.linspace(0, len(starts) - 1, MOST_EPISODES).astype(int)]
-    rows = [np.arange(start, frames.end[start]) for start in starts]
-    found = []
+    rows = np.flatnonzero(np.arange(len(frames.end)) + 1 < frames.end)
+    if len(rows) > MOST_PAIRS:
+        rows = rows[np.linspace(0, len(rows) - 1, MOST_PAIRS).astype(int)]
+    parts = []
     with progress("where the hand is seen", len(rows)) as advance:
-        for episode in rows:
-            found.append(extents(frames.pixels[episode]))
-            advance()
-    whole = np.concatenate(rows)
-    return Eye.fit(states[whole], np.concatenate(found), frames.episode[whole])
+        for at in range(0, len(rows), AT_ONCE):
+            some = rows[at : at + AT_ONCE]
+            parts.append(moving(frames.pixels[some], frames.pixels[some + 1]))
+            advance(len(some))
+    seen = Moving(
+        np.concatenate([np.zeros((0, 2, 3), np.float32), *(p.extents for p in parts)]),
+        np.concatenate([np.zeros((0, CELLS, CELLS, 2), np.float16), *(p.flow for p in parts)]),
+    )
+    return Eye.fit(states[rows], states[rows + 1], seen, frames.episode[rows], names)

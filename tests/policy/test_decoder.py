@@ -46,7 +46,7 @@ def test_an_action_sees_later_ones_only_if_it_may(causal: bool) -> None:
     torch.manual_seed(0)
     net = ActionDecoder(replace(CONFIG, causal_actions=causal)).eval()
     torch.nn.init.normal_(net.action_out.weight)
-    context = net._look(torch.rand(2, 2, 3, 16, 16), ["a", "b"], torch.randn(2, 3))
+    context = net._look(torch.rand(2, 2, 3, 16, 16), ["a", "b"], torch.randn(2, 2, 3))
     one, t = torch.randn(2, 4, 2), torch.zeros(2)
     other = one.clone()
     other[:, 2] += 1
@@ -59,21 +59,24 @@ def test_pictures_are_looked_at_once_a_chunk() -> None:
     net = ActionDecoder(CONFIG).eval()
     looks: list[int] = []
     net.backbone.encoder.register_forward_hook(lambda *_: looks.append(1))
-    net.sample(torch.rand(2, 2, 3, 16, 16), ["a", "b"], torch.randn(2, 3), torch.randn(2, 4, 2))
+    net.sample(torch.rand(2, 2, 3, 16, 16), ["a", "b"], torch.randn(2, 2, 3), torch.randn(2, 4, 2))
     assert len(looks) == 1
 
 
 def test_without_proprioception_there_is_no_subgoal() -> None:
     net = ActionDecoder(replace(CONFIG, state_dim=0)).eval()
-    assert net.foretell(torch.rand(1, 2, 3, 16, 16), [""], torch.zeros(1, 1)) is None
-    asked = net.sample(torch.rand(1, 2, 3, 16, 16), [""], torch.zeros(1, 1), torch.randn(1, 4, 2))
+    assert net.foretell(torch.rand(1, 2, 3, 16, 16), [""], torch.zeros(1, 2, 0)) is None
+    asked = net.sample(
+        torch.rand(1, 2, 3, 16, 16), [""], torch.zeros(1, 2, 0), torch.randn(1, 4, 2)
+    )
     assert asked.shape == (1, 4, 2)
 
 
 def test_padding_does_not_count() -> None:
     torch.manual_seed(0)
     net = ActionDecoder(CONFIG)
-    frames, state, actions = torch.rand(2, 2, 3, 16, 16), torch.randn(2, 3), torch.randn(2, 4, 2)
+    frames, state = torch.rand(2, 2, 3, 16, 16), torch.randn(2, 2, 3)
+    actions = torch.randn(2, 4, 2)
     valid = torch.tensor([[True, True, False, False]] * 2)
 
     def loss(a: torch.Tensor) -> float:
@@ -93,16 +96,16 @@ def test_it_learns_which_way_the_state_says() -> None:
     frames, valid = torch.zeros(32, 2, 3, 16, 16), torch.ones(32, 4, dtype=torch.bool)
     for _ in range(150):
         side = torch.randint(0, 2, (32, 1)).float() * 2 - 1
-        state = side.expand(-1, 3)
-        shown = Demonstrated(side[:, None].expand(-1, 4, 2), valid, state[:, None].expand(-1, 2, 3))
+        state = side[:, None].expand(-1, 2, 3)
+        shown = Demonstrated(side[:, None].expand(-1, 4, 2), valid, state)
         losses = net.loss(frames, [""] * 32, state, shown)
         loss = losses["flow_matching"] + losses["subgoal_l1"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     side = torch.tensor([[1.0], [-1.0]])
-    asked = net.sample(frames[:2], ["", ""], side.expand(-1, 3), torch.randn(2, 4, 2))
+    asked = net.sample(frames[:2], ["", ""], side[:, None].expand(-1, 2, 3), torch.randn(2, 4, 2))
     assert torch.equal(asked.sign(), side[:, None].expand(-1, 4, 2))
-    foretold = net.foretell(frames[:2], ["", ""], side.expand(-1, 3))
+    foretold = net.foretell(frames[:2], ["", ""], side[:, None].expand(-1, 2, 3))
     assert foretold is not None
     torch.testing.assert_close(foretold, side[:, None].expand(-1, 2, 3), atol=0.3, rtol=0)

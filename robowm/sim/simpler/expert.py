@@ -1,8 +1,10 @@
 """SIMPLER's scripted expert: closed loop from the simulator's true state, no planner.
 
-Over the object, straight down, close, up, over the target, down, open, up, stay. What it asks for
-leads from the *commanded* pose, for that is what the controller adds actions to. When the object is
-not between the fingers any more, it begins again.
+To the object, close, to the target, open, up, stay. What it asks for leads from the *commanded*
+pose, for that is what the controller adds actions to. On its way it is high where it is not over
+its goal, and the change from one to the other is continuous, so that near poses ask for near
+actions: a policy cannot learn a sequence of waypoints that it does not see. When the object is not
+between the fingers any more, it begins again.
 """
 
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ STEP_M, STEP_RAD = 0.035, 0.35  # at most, in a control step
 NEAR_M, NEAR_RAD = 0.008, 0.12
 NEAR_OVER_M = 0.015  # where precision is not needed yet
 ABOVE_M = 0.06
+FUNNEL = 2.5  # metres up for a metre away
+TURN_M = 0.03  # a radian away from the goal's heading counts as so much
+SIDEWAYS_BELOW_M = 0.03  # no motion sideways when it must rise by more
 UP_M = 0.05
 GRIPPER_STEPS = 2
 HOLD_STEPS = 3
@@ -71,38 +76,26 @@ class Expert:
 
         Everything in the frame of the robot's base.
         """
-        source = now.source
-        if self._phase in ("lift", "carry", "lower") and reach_m(now) > HELD_M:
+        if self._phase == "bring" and reach_m(now) > HELD_M:
             self._begin()
-        if self._phase in ("above", "down"):
-            self._upright = grasp_axes(source, self._recipe.square)
+        if self._phase == "reach":
+            self._upright = grasp_axes(now.source, self._recipe.square)
             self._grasp_m = self._grasp_point(now)
-        if self._phase == "above":
-            action, there = self._to(now, self._grasp_m - ABOVE_M * DOWN, OPEN, NEAR_OVER_M)
-            self._next("down", there)
-        elif self._phase == "down":
-            action, there = self._to(now, self._grasp_m, OPEN)
+            action, there = self._towards(now, self._grasp_m, OPEN, ABOVE_M)
             self._next("close", there)
         elif self._phase == "close":
-            action, _ = self._to(now, self._grasp_m, CLOSE)
-            self._next("lift", self._steps >= GRIPPER_STEPS)
-        elif self._phase == "lift":
-            top = self._grasp_m - self._recipe.lift_m * DOWN
-            action, there = self._to(now, top, CLOSE, NEAR_OVER_M)
-            self._next("carry", there)
-        elif self._phase == "carry":
-            height = self._grasp_m[2] + self._recipe.lift_m
-            action, there = self._to(now, self._over(now, height), CLOSE)
-            self._next("lower", there)
-        elif self._phase == "lower":
-            self._release_m = self._over(now, self._release_height(now))
-            action, there = self._to(now, self._release_m, CLOSE)
+            action, _ = self._straight(now, self._grasp_m, CLOSE)
+            self._next("bring", self._steps >= GRIPPER_STEPS)
+        elif self._phase == "bring":
+            self._release_m = self._release_point(now)
+            action, there = self._towards(now, self._release_m, CLOSE, self._recipe.lift_m)
             self._next("open", there)
         elif self._phase == "open":
-            action, _ = self._to(now, self._release_m, OPEN)
+            action, _ = self._straight(now, self._release_m, OPEN)
             self._next("retreat", self._steps >= GRIPPER_STEPS)
         else:
-            action, there = self._to(now, self._release_m - UP_M * DOWN, OPEN, NEAR_OVER_M)
+            away_m = self._release_m - UP_M * DOWN
+            action, there = self._straight(now, away_m, OPEN, NEAR_OVER_M)
             self._next("stay", there and self._phase == "retreat")
             if self._phase == "stay" and self._steps >= HOLD_STEPS:
                 self.done = now.success
@@ -111,7 +104,7 @@ class Expert:
         return action
 
     def _begin(self) -> None:
-        self._phase, self._steps = "above", 0
+        self._phase, self._steps = "reach", 0
         self._upright = np.eye(3)
         self._grasp_m = self._release_m = np.zeros(3)
 
@@ -127,27 +120,38 @@ class Expert:
             point[2] = max(point[2], now.table_z_m + self._recipe.least_m)
         return point
 
-    def _over(self, now: Privileged, height_m: float) -> np.ndarray:
-        return np.array([*now.target.pos_m[:2], height_m])
-
-    def _release_height(self, now: Privileged) -> float:
+    def _release_point(self, now: Privileged) -> np.ndarray:
         height = float(now.target.pos_m[2]) + self._recipe.release_m
-        if self._recipe.least_m is None:
-            return height
-        return height + float(self._grasp_m[2]) - now.table_z_m
+        if self._recipe.least_m is not None:
+            height += float(self._grasp_m[2]) - now.table_z_m
+        return np.array([*now.target.pos_m[:2], height])
 
-    def _to(
+    def _towards(
+        self, now: Privileged, to_m: np.ndarray, gripper: float, above_m: float
+    ) -> tuple[np.ndarray, bool]:
+        """Through a funnel: high while away from it or turned, and sideways only when high."""
+        way_m = to_m - now.commanded.pos_m
+        turn_rad = np.linalg.norm(self._turn(now))
+        off_m = np.linalg.norm(way_m[:2]) + turn_rad * TURN_M
+        rise_m = way_m[2] + np.clip(FUNNEL * (off_m - NEAR_M), 0, above_m)
+        free = np.clip((SIDEWAYS_BELOW_M - rise_m) / SIDEWAYS_BELOW_M, 0, 1)
+        there = off_m - TURN_M * turn_rad < NEAR_M and turn_rad < NEAR_RAD and abs(rise_m) < NEAR_M
+        return self._action(now, np.array([*(free * way_m[:2]), rise_m]), gripper), bool(there)
+
+    def _straight(
         self, now: Privileged, to_m: np.ndarray, gripper: float, near_m: float = NEAR_M
     ) -> tuple[np.ndarray, bool]:
-        """The action towards a place, hand down; and whether the command will then be there."""
+        """The shortest way; and whether the command will then be there."""
         way_m = to_m - now.commanded.pos_m
-        turn = Rotation.from_matrix(self._upright @ now.commanded.axes.T).as_rotvec()
-        step_m, step_rad = _at_most(way_m, STEP_M), _at_most(turn, STEP_RAD)
-        left_m = np.linalg.norm(way_m - step_m)
-        left_rad = np.linalg.norm(turn - step_rad)
-        angles = Rotation.from_rotvec(step_rad).as_euler("XYZ")
-        there = bool(left_m < near_m and left_rad < NEAR_RAD)
-        return np.array([*step_m, *angles, gripper]), there
+        there = np.linalg.norm(way_m) < near_m + STEP_M
+        return self._action(now, way_m, gripper), bool(there)
+
+    def _turn(self, now: Privileged) -> np.ndarray:
+        return Rotation.from_matrix(self._upright @ now.commanded.axes.T).as_rotvec()
+
+    def _action(self, now: Privileged, way_m: np.ndarray, gripper: float) -> np.ndarray:
+        turn = Rotation.from_rotvec(_at_most(self._turn(now), STEP_RAD)).as_euler("XYZ")
+        return np.array([*_at_most(way_m, STEP_M), *turn, gripper])
 
 
 def grasp_axes(source: Frame, square: bool) -> np.ndarray:
