@@ -40,7 +40,7 @@ def moved(now: Privileged, action: np.ndarray) -> Privileged:
     source = now.source
     if closed and near:
         source = Frame(source.pos_m + action[:3], source.axes)
-    over = np.linalg.norm((source.pos_m - now.target.pos_m)[:2]) < 0.01
+    over = np.linalg.norm((source.pos_m - now.target.pos_m)[:2]) < 0.03
     return replace(now, hand=hand, commanded=hand, source=source, success=bool(over and not closed))
 
 
