@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from robowm.cli.recipe import DEFAULT, find_recipe
+from robowm.errors import UserError
 from robowm.train.label import LabelConfig
 from robowm.train.label_vipra import ViPRALabelConfig
 
@@ -35,6 +36,9 @@ class Args:
     as_action: Path | None = None
     """directory for a view in which `action` is the latent, for stock policies; takes the labels
     as they are where the dataset has them"""
+    controls: Path | None = None
+    """with --as-action: policy directory whose map to controls reads `action` from the latents, so
+    that the view is demonstrations of its robot, pseudo-labelled"""
     recipe: str = DEFAULT
     """named configuration that the other flags override"""
 
@@ -48,6 +52,8 @@ def run(args: Args) -> None:
     """Label, and print what the held-out transitions say of the labels; then write the view."""
     from robowm.train.labels_on_disk import has_labels
 
+    if args.controls is not None and args.as_action is None:
+        raise UserError("--controls is for --as-action OUT, which was not given.")
     if args.as_action is None or args.replace or not has_labels(args.dataset, args.name):
         _label(args)
     if args.as_action is not None:
@@ -72,12 +78,13 @@ def _label(args: Args) -> None:
 def _as_action(args: Args, out: Path) -> None:
     from robowm.train.action_view import as_action
 
-    view = as_action(args.dataset, out, args.name, args.labeller)
+    view = as_action(args.dataset, out, args.name, args.labeller, args.controls)
     files = f"{view.linked} files hard-linked"
     if view.copied:
         files += f", {view.copied} copied, for they lie on another file system"
+    action = "the latent" if args.controls is None else "pseudo-labelled controls"
     print(
-        f"{view.directory}: {view.frames} frames in {view.episodes} episodes with the latent as "
+        f"{view.directory}: {view.frames} frames in {view.episodes} episodes with {action} as "
         f"action; {view.left_out} rows without a valid one are left out; {files}\n"
         f"lerobot-train --dataset.repo_id=local/view --dataset.root={view.directory} "
         "--policy.type=act --policy.push_to_hub=false"

@@ -22,6 +22,9 @@ class VipraConfig(PreTrainedConfig):
     control_hz: float = 10.0
     """rate of the demonstrations; the harness should run at it"""
     flow_steps: int = 10
+    noise_scale: float = 1.0
+    """standard deviation of the noise that a chunk is made from: 1 draws among what was
+    demonstrated (ViPRA), less keeps nearer to its middle, 0 always takes the same"""
     subgoals: int = 2
     """keyframes (gripper changes, the end) whose proprioception is foretold; 0: none"""
     subgoal_weight: float = 1.0

@@ -19,6 +19,7 @@ from robowm.errors import UserError
 from robowm.policy.linear import Linear
 
 ARRAYS, CARD = "control_map.safetensors", "control_map.json"
+DECODER = "decoder"  # the folder of the map by which a policy's latent actions become controls
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ControlMap:
         neighbours: transitions before and after that are read along with each.
         to_actions: from latent actions with their neighbours.
         to_latents: from actions with their neighbours.
+        labeller: sha256 of the model whose latent actions these are.
     """
 
     embodiment: str
@@ -55,10 +57,16 @@ class ControlMap:
     neighbours: int
     to_actions: Linear
     to_latents: Linear
+    labeller: str = ""
 
     @classmethod
     def fit(
-        cls, shown: Labelled, embodiment: str, axes: tuple[str, ...], neighbours: int = 1
+        cls,
+        shown: Labelled,
+        embodiment: str,
+        axes: tuple[str, ...],
+        neighbours: int = 1,
+        labeller: str = "",
     ) -> Self:
         """Fit both directions.
 
@@ -80,7 +88,13 @@ class ControlMap:
             neighbours=neighbours,
             to_actions=Linear.fit(latents[rows], shown.actions[rows].astype(np.float64), episode),
             to_latents=Linear.fit(actions[rows], shown.latents[rows].astype(np.float64), episode),
+            labeller=labeller,
         )
+
+    @property
+    def latent_dim(self) -> int:
+        """D, numbers of a latent action."""
+        return len(self.to_actions.centre) // (2 * self.neighbours + 1)
 
     def decode(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Actions of one episode's, or one chunk's, latent actions.
@@ -118,6 +132,7 @@ class ControlMap:
             "embodiment": self.embodiment,
             "axes": list(self.axes),
             "neighbours": self.neighbours,
+            "labeller": self.labeller,
             "held_out": self.held_out(),
         }
         write_json(directory / CARD, card)
@@ -146,7 +161,13 @@ class ControlMap:
             )
             for name in ("to_actions", "to_latents")
         }
-        return cls(card["embodiment"], tuple(card["axes"]), card["neighbours"], **maps)
+        return cls(
+            card["embodiment"],
+            tuple(card["axes"]),
+            card["neighbours"],
+            **maps,
+            labeller=card.get("labeller", ""),
+        )
 
 
 def with_neighbours(values: np.ndarray, episode: np.ndarray, count: int) -> np.ndarray:

@@ -166,5 +166,6 @@ class ActionDecoder(nn.Module):
         time = sinusoid(t, actions.shape[-1])[:, None].expand_as(actions)
         towards = context.towards[:, None].expand_as(actions)
         tokens = self.mix(torch.cat([actions, time.to(actions.dtype), towards], dim=-1))
-        hidden, _ = self.backbone.trunk(tokens, self.mask, context.cache)
+        mask = self.mask if self.config.causal_actions else None  # attention is faster without one
+        hidden, _ = self.backbone.trunk(tokens, mask, context.cache)
         return self.action_out(hidden).float()

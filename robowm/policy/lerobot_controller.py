@@ -16,6 +16,7 @@ import torch
 from robowm.batch import Observation
 from robowm.errors import UserError
 from robowm.nn.directory import resolve
+from robowm.policy.control_map import DECODER, ControlMap
 
 
 @dataclass
@@ -33,6 +34,7 @@ class LeRobotController:
     Args:
         policy: a LeRobot policy whose `predict_action_chunk` takes `noise`.
         pre, post: its pipelines.
+        decoder: what makes controls of the latent actions that it emits; None: it emits controls.
 
     Attributes:
         cameras: the names of its image inputs, each with height and width of the demonstrations'
@@ -40,12 +42,15 @@ class LeRobotController:
         control_hz: rate of its demonstrations, where its configuration says it.
     """
 
-    def __init__(self, policy: Any, pre: Any, post: Any) -> None:
-        self.policy, self.pre, self.post = policy, pre, post
+    def __init__(self, policy: Any, pre: Any, post: Any, decoder: ControlMap | None = None) -> None:
+        self.policy, self.pre, self.post, self.decoder = policy, pre, post, decoder
         config = policy.config
         self.config = config
         self.action_dim = int(config.action_feature.shape[0])
-        self.state_dim = int(config.robot_state_feature.shape[0])
+        if decoder is not None:
+            self.action_dim = len(decoder.axes)
+        if config.robot_state_feature is not None:
+            self.state_dim = int(config.robot_state_feature.shape[0])
         self.cameras = {name: tuple(f.shape[-2:]) for name, f in config.image_features.items()}
         self.control_hz: float | None = getattr(config, "control_hz", None)
         self.camera = next(iter(self.cameras))
@@ -71,9 +76,9 @@ class LeRobotController:
             self._plan([self._slots[slot] for slot in empty])
         return np.stack([self._slots[slot].chunk.popleft() for slot in slots])
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _plan(self, slots: list[Slot]) -> None:
-        shape = (self.config.chunk_size, self.action_dim)
+        shape = (self.config.chunk_size, int(self.config.action_feature.shape[0]))
         noise = np.stack([slot.rng.standard_normal(shape) for slot in slots])
         frames = np.stack([[self._picture(o.frame) for o in slot.seen] for slot in slots])
         states = np.stack([[o.state for o in slot.seen] for slot in slots])
@@ -88,6 +93,8 @@ class LeRobotController:
             self.pre(batch), noise=torch.from_numpy(noise).float()
         )
         actions = self.post(chunks).float().cpu().numpy()
+        if self.decoder is not None:
+            actions = np.stack([self.decoder.decode(chunk)[0] for chunk in actions])
         for slot, chunk in zip(slots, actions, strict=True):
             slot.chunk.extend(chunk[: self.config.n_action_steps])
 
@@ -167,8 +174,11 @@ def load_controller(name_or_path: str | Path) -> LeRobotController:
             "policy_postprocessor.json and their statistics beside the weights."
         ) from error
     _check_statistics(name_or_path, pre, post)
-    kind_of = LeRobotController if kind == "vipra" else StockController
-    return kind_of(policy.eval(), pre, post)
+    if kind != "vipra":
+        return StockController(policy.eval(), pre, post)
+    decodes = (directory / DECODER).is_dir()
+    decoder = ControlMap.load(directory / DECODER) if decodes else None
+    return LeRobotController(policy.eval(), pre, post, decoder)
 
 
 def _check_statistics(name: str | Path, *pipelines: Any) -> None:

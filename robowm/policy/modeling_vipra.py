@@ -77,7 +77,7 @@ class VipraPolicy(PreTrainedPolicy):
         noise = kwargs.get("noise")
         if noise is None:
             noise = torch.randn(len(frames), config.horizon, config.action_dim)
-        noise = noise.to(frames)
+        noise = noise.to(frames) * self.config.noise_scale
         return self.decoder.sample(frames, self._task(batch), self._state(batch), noise)
 
     @torch.no_grad()

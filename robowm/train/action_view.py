@@ -20,8 +20,10 @@ from robowm.columns import arrow_column, hub_metadata, numbers, rewrite, set_col
 from robowm.episodes import DEFAULT_LABELS, Episodes, label_columns
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, resolve
+from robowm.policy.control_map import ControlMap
 from robowm.statistics import Stats, as_json, read_stats, replace_stats, stats_of
 from robowm.train.labels_on_disk import PROVENANCE, provenance_in, read_provenance
+from robowm.train.pseudo_labels import decode, map_for
 
 KIND = "latent_action_view"
 SHORTEST_RUN = 2  # rows; of one alone a policy learns no more than a constant
@@ -66,7 +68,11 @@ class Runs:
 
 
 def as_action(
-    dataset: Path, out: Path, labels: str = DEFAULT_LABELS, labeller: str | None = None
+    dataset: Path,
+    out: Path,
+    labels: str = DEFAULT_LABELS,
+    labeller: str | None = None,
+    controls: Path | None = None,
 ) -> ActionView:
     """Write the view: stock `lerobot-train` pretrains any policy on it.
 
@@ -79,9 +85,13 @@ def as_action(
         out: directory to write: new or empty.
         labels: the label set.
         labeller: if given, the model that the labels must come from.
+        controls: if given, a policy directory with a map from latent actions to controls: `action`
+            is then what it reads from the latents (`robowm.train.pseudo_labels`), `control_std` its
+            standard deviation, both in the robot's units.
 
     Raises:
-        UserError: no such labels, none of them valid, from another labeller, or `out` is taken.
+        UserError: no such labels, none of them valid, from another labeller, no map to controls or
+            one of another labeller, or `out` is taken.
     """
     source = Episodes(dataset)
     provenance = provenance_in(source, labels)
@@ -90,13 +100,16 @@ def as_action(
             f"the labels {labels!r} of {dataset} come from another labeller than {labeller}; "
             "label under another --name, or with --replace."
         )
+    decoder = None if controls is None else map_for(source, controls, labels)
     names = _names(source, labels)
     runs = find_runs(source, label_columns(labels)[2])
     rows = int(source.lengths.sum())
     settings = {"dataset": str(dataset), "labels": labels, "sha256": provenance["sha256"]}
+    if controls is not None:
+        settings["controls"] = str(controls)
     stage = open_stage(Path(out), KIND, settings | {"frames": rows})
     if not stage.done:
-        linked, copied = _write(source, stage.work, labels, names, runs)
+        linked, copied = _write(source, stage.work, labels, names, runs, decoder)
         frames = int(runs.length.sum())
         counts = {"episodes": len(runs.row), "frames": frames, "left_out": rows - frames}
         stage.finish(view=counts | {"linked": linked, "copied": copied})
@@ -135,13 +148,24 @@ def _names(source: Episodes, labels: str) -> dict[str, str]:
 
 
 def _write(
-    source: Episodes, work: Path, labels: str, names: Mapping[str, str], runs: Runs
+    source: Episodes,
+    work: Path,
+    labels: str,
+    names: Mapping[str, str],
+    runs: Runs,
+    decoder: ControlMap | None,
 ) -> tuple[int, int]:
     """Everything but the card; returns the files linked and copied."""
     for part in ("data", "meta", "videos"):  # of a run that was killed
         shutil.rmtree(work / part, ignore_errors=True)
     features = {names.get(name, name): feature for name, feature in source.features.items()}
-    columns = _write_data(source, work, names, features, runs)
+    decoded: dict[str, np.ndarray] = {}
+    if decoder is not None:
+        spans = zip(runs.episode, runs.start, runs.length, strict=True)
+        decoded = decode(source, label_columns(labels)[0], spans, decoder)
+        feature = {"dtype": "float32", "shape": [len(decoder.axes)], "names": list(decoder.axes)}
+        features |= {name: dict(feature) for name in decoded}
+    columns = _write_data(source, work, names, features, runs, decoded)
     spans = [slice(a, a + n) for a, n in zip(runs.first, runs.length, strict=True)]
     own = {name: [stats_of(values[span]) for span in spans] for name, values in columns.items()}
     _write_episodes(source, work, names, own, runs)
@@ -164,8 +188,13 @@ def _write_data(
     names: Mapping[str, str],
     features: dict[str, Any],
     runs: Runs,
+    decoded: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """The data files; returns the view's numeric columns."""
+    """The data files; returns the view's numeric columns.
+
+    Args:
+        decoded: columns to put in, one row for each of the view's.
+    """
     run_of = np.full(int(source.lengths.sum()), -1)  # the run that each source row is in
     for run, (row, length) in enumerate(zip(runs.row, runs.length, strict=True)):
         run_of[row : row + length] = run
@@ -188,6 +217,8 @@ def _write_data(
         for name, values in new.items():
             table = set_column(table, name, arrow_column(values))
         table = table.rename_columns([names.get(n, n) for n in table.column_names])
+        for name, values in decoded.items():
+            table = set_column(table, name, arrow_column(values[new["index"]]))
         for name in numeric:
             shape = tuple(features[name]["shape"])
             taken[name].append(numbers(table.column(name), features[name]["dtype"], shape))

@@ -6,6 +6,7 @@ import numpy as np
 
 from robowm.episodes import DEFAULT_LABELS, Episodes, label_columns
 from robowm.policy.control_map import ControlMap, Labelled
+from robowm.train.labels_on_disk import provenance_in
 from robowm.train.pretrain import one_labeller
 
 
@@ -42,4 +43,5 @@ def fit_control_map(
         episode=np.repeat(np.arange(len(whole)), lengths),
     )
     robot = demos[0].info.get("robot_type") or "unknown"
-    return ControlMap.fit(shown, robot, axes, neighbours)
+    labeller = provenance_in(demos[0], labels)["sha256"]
+    return ControlMap.fit(shown, robot, axes, neighbours, labeller)

@@ -13,6 +13,7 @@ from robowm.artefact import directory_sha256, open_stage, plain
 from robowm.episodes import DEFAULT_LABELS, Episodes
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve
+from robowm.policy.control_map import DECODER, ControlMap
 from robowm.train.control import fit_control_map
 from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import find_goals
@@ -69,6 +70,9 @@ class FinetuneConfig:
     labels: str = DEFAULT_LABELS
     """label set of the demonstrations to which the map from latent actions to controls is fitted,
     where they have it"""
+    decoder: Path | None = None
+    """policy directory whose map to controls shall decode what this policy emits: the datasets are
+    then views in which `action` is the latent action (`robowm label --as-action`)"""
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,12 @@ def finetune(
     demos = [Episodes(path) for path in paths]
     for some in demos:
         check_actions(some)
-    check_alike(demos)
+    check_alike(demos, config.policy.use_state)
     directory = None if model == SCRATCH else resolve(model)
     if directory is not None:
         shape = read_world_model(directory)
         config = replace(config, policy=replace(config.policy, backbone=shape.backbone))
+    decoder = None if config.decoder is None else decoder_for(demos[0], config.decoder)
     settings = {
         "config": plain(config),
         "model": fingerprint(directory) if directory else SCRATCH,
@@ -154,6 +159,9 @@ def finetune(
     controls = fit_control_map(demos, config.labels)
     if controls is not None:
         controls.save(stage.work)
+    if decoder is not None:
+        (stage.work / DECODER).mkdir(exist_ok=True)
+        decoder.save(stage.work / DECODER)
     pre.save_pretrained(stage.work)
     post.save_pretrained(stage.work)
     drop_checkpoints(stage.work)
@@ -199,11 +207,28 @@ def check_actions(demos: Episodes) -> None:
                 )
 
 
-def check_alike(demos: Sequence[Episodes]) -> None:
+def decoder_for(demos: Episodes, directory: Path) -> ControlMap:
+    """The map that decodes what a policy on these views emits.
+
+    Raises:
+        UserError: there is none, or their actions are no latent actions that it reads.
+    """
+    found = ControlMap.load(directory)
+    size = demos.features["action"]["shape"][0]
+    if found.latent_dim != size:
+        raise UserError(
+            f"the map to controls in {directory} reads latent actions of {found.latent_dim} "
+            f"numbers; the actions of {demos.root} have {size}. Expected a view that `robowm label "
+            "--as-action` made with the same labeller, without --controls."
+        )
+    return found
+
+
+def check_alike(demos: Sequence[Episodes], use_state: bool = True) -> None:
     """Refuse datasets that one policy cannot be trained on.
 
     Raises:
-        UserError: they differ in rate, camera, or the names of state or action.
+        UserError: they differ in rate, camera, or the names of action or (if used) state.
     """
     first = demos[0]
     for other in demos[1:]:
@@ -212,7 +237,7 @@ def check_alike(demos: Sequence[Episodes]) -> None:
             ("camera", first.camera(), other.camera()),
             *(
                 (name, *(d.features.get(name, {}).get("names") for d in (first, other)))
-                for name in ("action", "observation.state")
+                for name in ("action", *(["observation.state"] if use_state else []))
             ),
         ):
             if one != two:

@@ -1,5 +1,6 @@
 """The policy behaves as LeRobot expects: its factory loads it, its loops can drive it."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+from torch import nn
 
 from robowm.batch import Observation
 from robowm.errors import UserError
@@ -14,6 +16,7 @@ from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
 from robowm.policy.modeling_vipra import VipraPolicy, shifted
 from robowm.policy.processor_vipra import make_vipra_pre_post_processors
+from robowm.train.finetune import PolicyConfig
 
 CAMERA = "observation.images.front"
 STATS = {
@@ -108,6 +111,26 @@ def test_it_can_do_without_proprioception() -> None:
     assert policy.predict_action_chunk(one).shape == (2, 4, 3)
     loss, parts = policy.train()(one)
     assert loss.requires_grad and parts["flow_matching"] == pytest.approx(loss.item())
+
+
+def test_without_noise_a_chunk_is_always_the_same(policy: VipraPolicy) -> None:
+    nn.init.normal_(policy.decoder.action_out.weight)
+    seen = batch()
+    drawn = [policy.predict_action_chunk(seen) for _ in range(2)]
+    assert not torch.equal(*drawn)
+    policy.config.noise_scale = 0.0
+    same = [policy.predict_action_chunk(seen) for _ in range(2)]
+    assert torch.equal(*same) and not torch.equal(same[0], drawn[0])
+
+
+def test_defaults_are_those_of_the_stage() -> None:
+    """LeRobot wants one flat dataclass, which repeats the fields of two of ours."""
+    ours, stage = VipraConfig(), PolicyConfig()
+    for part in (stage, stage.backbone):
+        for field in fields(part):
+            if hasattr(ours, field.name):
+                assert getattr(ours, field.name) == getattr(part, field.name), field.name
+    assert ours.n_obs_steps == stage.backbone.context_frames
 
 
 def test_a_policy_needs_a_camera_and_an_action() -> None:

@@ -17,9 +17,11 @@ from robowm.__main__ import main
 from robowm.batch import INVALID_CODE, LatentActions
 from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
+from robowm.policy.control_map import ControlMap, Labelled
 from robowm.statistics import stats_of
 from robowm.swap import commit
 from robowm.train.action_view import as_action
+from robowm.train.finetune import check_actions
 from robowm.train.labels_on_disk import stage_labels
 
 CAMERA = "observation.images.main"
@@ -206,3 +208,54 @@ def test_stock_act_trains_on_it(
     checkpoint = tmp_path / "act" / "checkpoints" / "last" / "pretrained_model"
     assert (checkpoint / "model.safetensors").is_file()
     assert '"shape": [\n                6\n' in (checkpoint / "config.json").read_text()
+
+
+def fit_map(root: Path, policy: Path, labeller: str = "f" * 64) -> ControlMap:
+    """A map fitted to the dataset's own labels and actions, in a policy's directory."""
+    source = Episodes(root)
+    shown = Labelled(
+        latents=np.concatenate([source.column("latent_action", i) for i in range(4)]),
+        valid=VALID.reshape(-1),
+        actions=np.concatenate([source.column("action", i) for i in range(4)]),
+        episode=np.repeat(np.arange(4), 9),
+    )
+    axes = tuple(f"axis_{i}" for i in range(shown.actions.shape[1]))
+    fitted = ControlMap.fit(shown, "arm", axes, labeller=labeller)
+    policy.mkdir()
+    fitted.save(policy)
+    return fitted
+
+
+def test_a_map_turns_video_into_demonstrations(
+    labelled: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    root, vectors = labelled
+    fitted = fit_map(root, tmp_path / "policy")
+    words = ["label", str(root), "--as-action", str(tmp_path / "view")]
+    assert main([*words, "--controls", str(tmp_path / "policy")]) == 0
+    stock, at = open_view(tmp_path), 0
+    for episode, first, rows in RUNS:
+        run = vectors[9 * episode + first : 9 * episode + first + rows]
+        actions, widths = fitted.decode(run)
+        for t in range(rows):
+            np.testing.assert_allclose(stock[at]["action"], actions[t], rtol=1e-5)
+            np.testing.assert_allclose(stock[at]["control_std"], widths[t], rtol=1e-5)
+            at += 1
+    assert stock.features["action"]["names"] == list(fitted.axes)
+    assert stock.meta.stats["action"]["mean"].shape == (len(fitted.axes),)
+    check_actions(Episodes(tmp_path / "view"))
+
+
+def test_a_map_of_another_labeller_is_refused(
+    labelled: tuple[Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, _ = labelled
+    fit_map(root, tmp_path / "policy", labeller="e" * 64)
+    words = ["label", str(root), "--controls", str(tmp_path / "policy")]
+    assert main([*words, "--as-action", str(tmp_path / "view")]) == 2
+    assert "fitted to the latent actions of another labeller" in capsys.readouterr().err
+    assert not (tmp_path / "view").exists()
+    assert main(words) == 2
+    assert "--controls is for --as-action" in capsys.readouterr().err
+    with pytest.raises(UserError, match="has no map to controls"):
+        as_action(root, tmp_path / "view", controls=tmp_path / "nowhere")

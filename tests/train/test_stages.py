@@ -16,6 +16,7 @@ from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.policy.control_map import ControlMap
 from robowm.policy.lerobot_controller import load_controller
+from robowm.train.action_view import as_action
 from robowm.train.control import fit_control_map
 from robowm.train.finetune import finetune, read_stats
 from robowm.train.frames import held_out, load_frames
@@ -184,7 +185,29 @@ def test_labelled_demonstrations_bring_the_map_to_controls(
     controls = ControlMap.load(tmp_path / "policy")
     assert controls.embodiment == "square" and set(controls.axes) == {"dx_px", "dy_px"}
     assert all(error["r2"] > 0.5 for error in controls.held_out().values()), controls.held_out()
-    load_controller(tmp_path / "policy")  # its files do not disturb the policy's
+    assert load_controller(tmp_path / "policy").decoder is None  # it emits controls itself
+
+    blind = replace(TINY.finetune, policy=replace(TINY.finetune.policy, use_state=False))
+    as_action(demos, tmp_path / "latents")
+    decoded = replace(blind, decoder=tmp_path / "policy")
+    finetune("scratch", tmp_path / "latents", tmp_path / "emits", decoded)
+    controller = load_controller(tmp_path / "emits")
+    assert controller.action_dim == 2
+    observation = Observation(np.full((48, 48, 3), 90, np.uint8), np.zeros(2, np.float32))
+    controller.reset(0, seed=0)
+    asked = np.stack([controller.act([0], [observation])[0] for _ in range(2)])
+    decoder, controller.decoder = controller.decoder, None
+    controller.reset(0, seed=0)
+    emitted = np.stack([controller.act([0], [observation])[0] for _ in range(2)])
+    assert decoder is not None and emitted.shape == (2, decoder.latent_dim)
+    # the whole chunk is decoded, of which two are executed: the first knows its neighbour
+    np.testing.assert_allclose(asked[0], decoder.decode(emitted)[0][0], atol=1e-5)
+    with pytest.raises(UserError, match=r"reads latent actions of .* the actions of .* have 2"):
+        finetune("scratch", demos, tmp_path / "no", decoded)
+
+    as_action(demos, tmp_path / "pseudo", controls=tmp_path / "policy")
+    finetune("scratch", [tmp_path / "pseudo", demos], tmp_path / "vpt", blind)
+    assert load_controller(tmp_path / "vpt").action_dim == 2
 
 
 def test_pretrained_weights_are_where_the_policy_starts(world: Path, demos: Path) -> None:
