@@ -161,8 +161,8 @@ def _write(
     features = {names.get(name, name): feature for name, feature in source.features.items()}
     decoded: dict[str, np.ndarray] = {}
     if decoder is not None:
-        spans = zip(runs.episode, runs.start, runs.length, strict=True)
-        decoded = decode(source, label_columns(labels)[0], spans, decoder)
+        where = zip(runs.episode, runs.start, runs.length, strict=True)
+        decoded = decode(source, label_columns(labels)[0], where, decoder)
         feature = {"dtype": "float32", "shape": [len(decoder.axes)], "names": list(decoder.axes)}
         features |= {name: dict(feature) for name in decoded}
     columns = _write_data(source, work, names, features, runs, decoded)
