@@ -96,8 +96,9 @@ class VipraPolicy(PreTrainedPolicy):
         return self._queue.popleft()
 
     def _frames(self, batch: dict[str, Any]) -> Tensor:
-        """(B, T, 3, S, S) at the network's size."""
+        """(B, T, 3, S, S) at the network's size; LeRobot leaves T out where it is 1."""
         frames = batch[self.config.camera].float()
+        frames = frames[:, None] if frames.ndim == 4 else frames
         size = self.config.size_px
         if frames.shape[-2:] == (size, size):
             return frames
@@ -106,9 +107,9 @@ class VipraPolicy(PreTrainedPolicy):
 
     def _state(self, batch: dict[str, Any]) -> Tensor:
         """(B, T, S), oldest first; of a single one, T times the same."""
-        frames = batch[self.config.camera]
         if not self.config.use_state:
-            return frames.new_zeros(*frames.shape[:2], 0)
+            frames = batch[self.config.camera]
+            return frames.new_zeros(len(frames), self.config.n_obs_steps, 0)
         state = batch[OBS_STATE]
         if state.ndim == 3:
             return state

@@ -123,6 +123,21 @@ def test_without_noise_a_chunk_is_always_the_same(policy: VipraPolicy) -> None:
     assert torch.equal(*same) and not torch.equal(same[0], drawn[0])
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+def test_any_number_of_context_frames_will_do(frames: int) -> None:
+    policy = VipraPolicy(config(n_obs_steps=frames)).eval()
+    pre, post = make_vipra_pre_post_processors(policy.config, STATS)
+    controller = LeRobotController(policy, pre, post)
+    controller.reset(0, seed=1)
+    seen = Observation(np.full((32, 32, 3), 90, np.uint8), np.zeros(2, np.float32))
+    assert controller.act([0], [seen]).shape == (1, 3)
+    one = {CAMERA: torch.rand(2, 3, 32, 32), "observation.state": torch.randn(2, 2)}
+    assert policy.select_action(one | {"task": ["a", "b"]}).shape == (2, 3)
+    taught = {"action": torch.randn(2, 4, 3), "task": ["a", "b"]}
+    if frames == 1:
+        assert torch.isfinite(policy.forward(one | taught)[0])
+
+
 def test_defaults_are_those_of_the_stage() -> None:
     """LeRobot wants one flat dataclass, which repeats the fields of two of ours."""
     ours, stage = VipraConfig(), PolicyConfig()
