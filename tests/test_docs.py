@@ -55,7 +55,8 @@ def test_the_guide_from_demonstrations_to_a_policy(
         "finetune": shlex.split("--recipe tiny"),
         "eval": shlex.split("--episodes 1 --size-px 32 --num-envs 1 --baseline-episodes 0"),
     }
-    told = commands(POLICY_GUIDE)
+    told, rest = commands(POLICY_GUIDE)[:3], commands(POLICY_GUIDE)[3:]
+    assert {words[0] for words in rest} == {"label", "finetune"}  # run in tests/train/
     assert [words[0] for words in told] == [*smaller]
     for words in told:
         assert main(words + smaller[words[0]]) in (0, None), words
