@@ -50,14 +50,24 @@ def test_the_guide_from_demonstrations_to_a_policy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    video = shlex.split("record --suite robosuite/Lift --seed 100 --out runs/video")
     smaller = {
+        "label": shlex.split("--recipe tiny"),
         "record": shlex.split("--episodes 1 --size-px 32 --workers 1"),
         "finetune": shlex.split("--recipe tiny"),
         "eval": shlex.split("--episodes 1 --size-px 32 --num-envs 1 --baseline-episodes 0"),
     }
-    told, rest = commands(POLICY_GUIDE)[:3], commands(POLICY_GUIDE)[3:]
-    assert {words[0] for words in rest} == {"label", "finetune"}  # run in tests/train/
-    assert [words[0] for words in told] == [*smaller]
+    # the video of the guide, which other guides make; labels need some episodes to hold out
+    several = shlex.split("--episodes 4 --size-px 32 --workers 1")
+    assert main(video + several) in (0, None)
+    assert main(["label", "runs/video", "--recipe", "tiny"]) in (0, None)
+    told = commands(POLICY_GUIDE)
+    assert [words[0] for words in told] == [
+        *("record", "finetune", "eval"),
+        *("label", "finetune", "label", "finetune", "label", "finetune"),
+    ]
     for words in told:
         assert main(words + smaller[words[0]]) in (0, None), words
     assert (tmp_path / "runs" / "eval.json").is_file()
+    assert (tmp_path / "runs/mapped/control_map.json").is_file()
+    assert (tmp_path / "runs/latent/decoder/control_map.json").is_file()

@@ -49,7 +49,7 @@ class ControlMap:
         neighbours: transitions before and after that are read along with each.
         to_actions: from latent actions with their neighbours.
         to_latents: from actions with their neighbours.
-        labeller: sha256 of the model whose latent actions these are.
+        labeller: sha256 of the model whose latent actions these are; empty: of none.
     """
 
     embodiment: str
@@ -166,7 +166,7 @@ class ControlMap:
             tuple(card["axes"]),
             card["neighbours"],
             **maps,
-            labeller=card.get("labeller", ""),
+            labeller=card["labeller"],
         )
 
 

@@ -73,12 +73,12 @@ class Eye:
         if rows.sum() < LEAST_ROWS:
             return None
         states, then, episode = states[rows], then[rows], episode[rows]
-        columns = place_columns(names) or tuple(range(states.shape[1]))
+        place = place_columns(names)
+        columns = place or tuple(range(states.shape[1]))
         used = states[:, columns].astype(np.float64)
         centre, spread = used.mean(0), np.maximum(used.std(0), 1e-6)
-        squares = len(columns) != 3
         x, x_then = (
-            _features((s[:, columns] - centre) / spread, squares).astype(np.float32)
+            _features((s[:, columns] - centre) / spread, not place).astype(np.float32)
             for s in (states, then)
         )
         held = np.unique(episode, return_inverse=True)[1] % HELD_OUT == 0
@@ -86,7 +86,7 @@ class Eye:
             held = np.arange(len(x)) % HELD_OUT == 0
         flow = torch.from_numpy(seen.flow[rows].astype(np.float32)).permute(0, 3, 1, 2)
         weights = _follow_an_end(x, seen.extents[rows].astype(np.float64), episode)
-        weights, depth, error = _agree_with_flow(x, x_then, flow, held, weights, not squares)
+        weights, depth, error = _agree_with_flow(x, x_then, flow, held, weights, bool(place))
         if not error < MOST_ERROR:
             return None
         return cls(columns, centre, spread, weights, depth, error)
@@ -94,7 +94,7 @@ class Eye:
     def places(self, states: np.ndarray) -> np.ndarray:
         """Where poses (..., S) would be seen: float32 (..., 2), from -1 to 1."""
         scaled = (states[..., self.columns] - self.centre) / self.spread
-        x = _features(scaled, len(self.columns) != 3)
+        x = _features(scaled, squares=len(self.weights) > len(self.columns) + 1)
         flat = x @ self.weights[:-1] + self.weights[-1]
         return np.asarray(flat / (1 + x @ self.depth)[..., None], np.float32)
 

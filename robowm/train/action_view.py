@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from robowm.artefact import open_stage, write_json
+from robowm.artefact import directory_sha256, open_stage, write_json
 from robowm.columns import arrow_column, hub_metadata, numbers, rewrite, set_column
 from robowm.episodes import DEFAULT_LABELS, Episodes, label_columns
 from robowm.errors import UserError
@@ -106,7 +106,7 @@ def as_action(
     rows = int(source.lengths.sum())
     settings = {"dataset": str(dataset), "labels": labels, "sha256": provenance["sha256"]}
     if controls is not None:
-        settings["controls"] = str(controls)
+        settings["controls_sha256"] = directory_sha256(controls)
     stage = open_stage(Path(out), KIND, settings | {"frames": rows})
     if not stage.done:
         linked, copied = _write(source, stage.work, labels, names, runs, decoder)

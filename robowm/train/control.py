@@ -6,7 +6,6 @@ import numpy as np
 
 from robowm.episodes import DEFAULT_LABELS, Episodes, label_columns
 from robowm.policy.control_map import ControlMap, Labelled
-from robowm.train.labels_on_disk import provenance_in
 from robowm.train.pretrain import one_labeller
 
 
@@ -26,7 +25,7 @@ def fit_control_map(
     vectors, _, valid = label_columns(labels)
     if not all(vectors in some.features for some in demos):
         return None
-    one_labeller(demos, labels)
+    labeller = one_labeller(demos, labels)["sha256"]
     whole = [(some, i) for some in demos for i in range(len(some))]
     lengths = [int(some.lengths[i]) for some, i in whole]
 
@@ -43,5 +42,4 @@ def fit_control_map(
         episode=np.repeat(np.arange(len(whole)), lengths),
     )
     robot = demos[0].info.get("robot_type") or "unknown"
-    labeller = provenance_in(demos[0], labels)["sha256"]
     return ControlMap.fit(shown, robot, axes, neighbours, labeller)

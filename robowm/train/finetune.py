@@ -13,12 +13,14 @@ from robowm.artefact import directory_sha256, open_stage, plain
 from robowm.episodes import DEFAULT_LABELS, Episodes
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve
-from robowm.policy.control_map import DECODER, ControlMap
+from robowm.policy.control_map import DECODER
 from robowm.train.control import fit_control_map
 from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import find_goals
+from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 from robowm.train.pretrain import KIND
+from robowm.train.pseudo_labels import decoder_for
 from robowm.world.backbone import BackboneConfig
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 
@@ -113,13 +115,16 @@ def finetune(
     if directory is not None:
         shape = read_world_model(directory)
         config = replace(config, policy=replace(config.policy, backbone=shape.backbone))
-    decoder = None if config.decoder is None else decoder_for(demos[0], config.decoder)
+    decoder = None if config.decoder is None else decoder_for(demos, config.decoder)
     settings = {
         "config": plain(config),
         "model": fingerprint(directory) if directory else SCRATCH,
         "datasets": [str(path) for path in paths],
         "frames": [int(some.lengths.sum()) for some in demos],
+        "labellers": [labeller_of(some, config.labels) for some in demos],
     }
+    if config.decoder is not None:
+        settings["decoder_sha256"] = directory_sha256(config.decoder)
     stage = open_stage(out, "policy", settings)
     if stage.done:
         return FinetuneResult(stage.out, **stage.card["result"])
@@ -205,23 +210,6 @@ def check_actions(demos: Episodes) -> None:
                     f"{demos.root}: {name} of episode {i}, frame {frame} is not finite; expected "
                     "numbers only. Delete the episode with lerobot-edit-dataset, or mend it."
                 )
-
-
-def decoder_for(demos: Episodes, directory: Path) -> ControlMap:
-    """The map that decodes what a policy on these views emits.
-
-    Raises:
-        UserError: there is none, or their actions are no latent actions that it reads.
-    """
-    found = ControlMap.load(directory)
-    size = demos.features["action"]["shape"][0]
-    if found.latent_dim != size:
-        raise UserError(
-            f"the map to controls in {directory} reads latent actions of {found.latent_dim} "
-            f"numbers; the actions of {demos.root} have {size}. Expected a view that `robowm label "
-            "--as-action` made with the same labeller, without --controls."
-        )
-    return found
 
 
 def check_alike(demos: Sequence[Episodes], use_state: bool = True) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robowm.motion.extent import CELLS, Moving, moving
+from robowm.motion.extent import Moving, moving
 from robowm.policy.eye import Eye
 from robowm.policy.keyframes import next_keyframes
 from robowm.progress import progress
@@ -62,6 +62,8 @@ def goal_rows(frames: Frames, count: int) -> np.ndarray:
 def learn_eye(frames: Frames, states: np.ndarray, names: Sequence[str] | None = None) -> Eye | None:
     """Where the hand is seen, from the demonstrations' own motion."""
     rows = np.flatnonzero(np.arange(len(frames.end)) + 1 < frames.end)
+    if not len(rows):
+        return None
     if len(rows) > MOST_PAIRS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_PAIRS).astype(int)]
     parts = []
@@ -71,7 +73,6 @@ def learn_eye(frames: Frames, states: np.ndarray, names: Sequence[str] | None = 
             parts.append(moving(frames.pixels[some], frames.pixels[some + 1]))
             advance(len(some))
     seen = Moving(
-        np.concatenate([np.zeros((0, 2, 3), np.float32), *(p.extents for p in parts)]),
-        np.concatenate([np.zeros((0, CELLS, CELLS, 2), np.float16), *(p.flow for p in parts)]),
+        np.concatenate([p.extents for p in parts]), np.concatenate([p.flow for p in parts])
     )
     return Eye.fit(states[rows], states[rows + 1], seen, frames.episode[rows], names)

@@ -85,6 +85,13 @@ def provenance_in(episodes: Episodes, labels: str = DEFAULT_LABELS) -> dict[str,
     return info
 
 
+def labeller_of(episodes: Episodes, labels: str = DEFAULT_LABELS) -> str | None:
+    """sha256 of the model that made a label set of a dataset; None where there is no such set."""
+    if label_columns(labels)[0] not in episodes.features:
+        return None
+    return str(provenance_in(episodes, labels)["sha256"])
+
+
 def stage_labels(
     episodes: Episodes,
     labels: str,

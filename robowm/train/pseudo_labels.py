@@ -1,15 +1,15 @@
-"""Controls for video that has none: what the map of a few demonstrations reads from its latents.
+"""The map to controls at work: for video that has none, and for policies that emit latent actions.
 
-What Baker et al. ("Video PreTraining", 2022) do with an inverse-dynamics model, with latent actions
-and a linear map in its place.
+The first is what Baker et al. ("Video PreTraining", 2022) do with an inverse-dynamics model, with
+latent actions and a linear map in its place.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from robowm.episodes import Episodes, label_columns
+from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.policy.control_map import ControlMap
 from robowm.train.labels_on_disk import provenance_in
@@ -24,14 +24,30 @@ def map_for(source: Episodes, controls: Path, labels: str) -> ControlMap:
         UserError: there is none, or it was fitted to latent actions of another labeller.
     """
     found = ControlMap.load(controls)
-    size = source.features[label_columns(labels)[0]]["shape"][0]
-    other = found.labeller not in ("", provenance_in(source, labels)["sha256"])
-    if other or size != found.latent_dim:
+    if found.labeller != provenance_in(source, labels)["sha256"]:
         raise UserError(
             f"the map to controls in {controls} was fitted to the latent actions of another "
             f"labeller than the labels {labels!r} of {source.root}; expected one labeller for "
             "demonstrations and video (`robowm label --labeller`)."
         )
+    return found
+
+
+def decoder_for(views: Sequence[Episodes], directory: Path) -> ControlMap:
+    """The map to controls that decodes what a policy on these views emits.
+
+    Raises:
+        UserError: there is none, or the actions of a view are not the latents that it reads.
+    """
+    found = ControlMap.load(directory)
+    for view in views:
+        made_by = (view.features["action"].get("info") or {}).get("sha256")
+        if made_by != found.labeller:
+            raise UserError(
+                f"the actions of {view.root} are not the latent actions that the map to controls "
+                f"in {directory} reads; expected a view that `robowm label --as-action` made with "
+                "the same labeller, without --controls."
+            )
     return found
 
 
