@@ -28,7 +28,13 @@ def small() -> Recipe:
             train=TrainConfig(steps=800, batch_size=32, learning_rate=1e-3),
         ),
         finetune=FinetuneConfig(
-            policy=PolicyConfig(backbone=backbone, place_weight=1.0, shift_px=2),
+            policy=PolicyConfig(
+                backbone=backbone,
+                action_head="goals",
+                state_frames=3,
+                place_weight=1.0,
+                shift_px=2,
+            ),
             train=TrainConfig(steps=1800, batch_size=32, learning_rate=1e-3),
         ),
         size_px=128,

@@ -9,7 +9,8 @@ from robowm.cli.recipe import find_recipe
 from robowm.errors import UserError
 from robowm.latent.model import LatentActionModel
 from robowm.latent.vipra_model import ViPRALatentModel
-from robowm.policy.decoder import ActionDecoder, DecoderConfig
+from robowm.policy.decoder import ActionDecoder
+from robowm.policy.shown import DecoderConfig
 from robowm.train.label import LabelConfig
 from robowm.train.label_vipra import ViPRALabelConfig
 from robowm.world.vipra import ViPRAWorldModel

@@ -25,11 +25,13 @@ class Found:
         tokens: (B, K, D), each a place and what is there.
         places: float32 (B, K, 2), (x, y) from -1 to 1, left to right and top to bottom.
         logits: float32 (B, K, h, w), the attention maps before their softmax.
+        what: (B, K, D), what is at each place, without where that is.
     """
 
     tokens: Tensor
     places: Tensor
     logits: Tensor
+    what: Tensor
 
 
 class Points(nn.Module):
@@ -66,7 +68,7 @@ class Points(nn.Module):
         spread = (attention @ at.square() - places.square()).sum(-1, keepdim=True)
         what = attention.to(values.dtype) @ values.transpose(1, 2)
         tokens = what + self.place(_fourier(places, spread).to(what.dtype)) + self.name
-        return Found(tokens, places, logits.unflatten(2, (height, width)))
+        return Found(tokens, places, logits.unflatten(2, (height, width)), what)
 
 
 def map_loss(logits: Tensor, places: Tensor) -> Tensor:

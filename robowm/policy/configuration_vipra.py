@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from lerobot.configs import FeatureType, NormalizationMode, PreTrainedConfig
 from lerobot.optim import AdamWConfig
 
-from robowm.policy.decoder import DecoderConfig
+from robowm.errors import nearest
+from robowm.policy.shown import DecoderConfig
 from robowm.world.backbone import BackboneConfig
+
+HEADS = ("flow", "goals")
 
 
 @PreTrainedConfig.register_subclass("vipra")
@@ -15,6 +18,14 @@ class VipraConfig(PreTrainedConfig):
     """The flow-matching chunk policy. Times are in control steps."""
 
     n_obs_steps: int = 2
+    """T, moments of proprioception"""
+    context_frames: int = 2
+    """frames that are looked at, the last of these moments"""
+    action_head: str = "flow"
+    """flow: flow matching beside what is seen (ViPRA). goals: what is seen tells where the hand
+    will be at the next keyframes, and these and proprioception alone what to do (needs both)"""
+    state_places: list[int] = field(default_factory=list)
+    """columns of the state that are the hand's place (x, y, z), where it has one"""
     chunk_size: int = 8
     """H, actions predicted at once"""
     n_action_steps: int = 4
@@ -65,7 +76,7 @@ class VipraConfig(PreTrainedConfig):
         state = self.robot_state_feature if self.use_state else None
         backbone = BackboneConfig(
             size_px=self.size_px,
-            context_frames=self.n_obs_steps,
+            context_frames=min(self.context_frames, self.n_obs_steps),
             grid=self.grid,
             points=self.points,
             channels=self.channels,
@@ -77,6 +88,8 @@ class VipraConfig(PreTrainedConfig):
         return DecoderConfig(
             backbone=backbone,
             state_dim=state.shape[0] if state else 0,
+            state_frames=self.n_obs_steps,
+            state_places=tuple(self.state_places),
             action_dim=self.action_feature.shape[0],
             horizon=self.chunk_size,
             subgoals=self.subgoals,
@@ -85,7 +98,11 @@ class VipraConfig(PreTrainedConfig):
         )
 
     def validate_features(self) -> None:
-        """Raise ValueError unless there is a camera and an action."""
+        """Raise ValueError unless there is a camera, an action and a head of that name."""
+        if self.action_head not in HEADS:
+            raise ValueError(
+                f"action_head {self.action_head!r}: {nearest(self.action_head, HEADS)}"
+            )
         if not self.image_features or self.action_feature is None:
             inputs, outputs = list(self.input_features or {}), list(self.output_features or {})
             raise ValueError(

@@ -5,7 +5,7 @@ used here (ViPRA's +SP3 ablation: drop them after pretraining). Before the actio
 the proprioception at the next keyframes: to know where the hand will close is most of the way.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -13,44 +13,8 @@ from torch import Tensor, nn
 from robowm.nn.points import Found, map_loss
 from robowm.nn.transformer import Cache, block_mask, sinusoid
 from robowm.policy.flow_matching import draw_times, integrate, interpolate
-from robowm.world.backbone import Backbone, BackboneConfig
-
-
-@dataclass(frozen=True)
-class DecoderConfig:
-    """Shape of the action decoder."""
-
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    state_dim: int = 8
-    """S, numbers of proprioception; 0 leaves it out (ViPRA's headline model)"""
-    action_dim: int = 7
-    """A, numbers of one action"""
-    horizon: int = 8
-    """H, actions in a chunk (ViPRA 14)"""
-    subgoals: int = 2
-    """G, keyframes whose proprioception is foretold; 0 leaves them out (ViPRA)"""
-    flow_steps: int = 10
-    """Euler steps per chunk"""
-    causal_actions: bool = False
-    """True: action tokens see only earlier ones, as ViPRA does; False: all, as π0 does"""
-
-
-@dataclass(frozen=True)
-class Demonstrated:
-    """What the decoder is shown of B moments; all in normalised units.
-
-    Attributes:
-        actions: float32 (B, H, A).
-        valid: bool (B, H), False after an episode's end.
-        subgoals: float32 (B, G, S), proprioception at the next keyframes; None: not known.
-        places: float32 (B, G, 2), where the hand will be seen then, (x, y) from -1 to 1, NaN where
-            that is not known; None: nowhere.
-    """
-
-    actions: Tensor
-    valid: Tensor
-    subgoals: Tensor | None = None
-    places: Tensor | None = None
+from robowm.policy.shown import DecoderConfig, Demonstrated
+from robowm.world.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -75,7 +39,7 @@ class ActionDecoder(nn.Module):
         self.config = config
         width = config.backbone.width
         self.backbone = Backbone(config.backbone)
-        states = config.backbone.context_frames * config.state_dim
+        states = config.state_frames * config.state_dim
         self.state_in = nn.Linear(states, width) if states else None
         if config.subgoals:
             self.subgoal_query = nn.Parameter(0.02 * torch.randn(config.subgoals, width))
@@ -108,7 +72,7 @@ class ActionDecoder(nn.Module):
             shown: what was done.
         """
         actions, valid = shown.actions, shown.valid
-        context = self._look(frames, task, state)
+        context = self._look(frames, task, state, shown.moved)
         noise = torch.randn_like(actions)
         t = draw_times(len(actions), actions.device)
         x, target = interpolate(actions, noise, t)
@@ -137,12 +101,14 @@ class ActionDecoder(nn.Module):
         """The subgoals (B, G, state_dim) that it acts towards; None: it has none."""
         return self._look(frames, task, state).subgoals
 
-    def _look(self, frames: Tensor, task: list[str], state: Tensor) -> Context:
+    def _look(
+        self, frames: Tensor, task: list[str], state: Tensor, moved: Tensor | None = None
+    ) -> Context:
         config, size = self.config, len(frames)
         seen = self.backbone(frames, task)
         # how it moves tells how far the arm lags behind what it was told
-        now, moved = state[:, -1], (state[:, 1:] - state[:, :-1]).flatten(1)
-        known = torch.cat([now, moved], dim=1)
+        now, steps = state[:, -1], (state[:, 1:] - state[:, :-1]).flatten(1)
+        known = torch.cat([now, steps], dim=1)
         parts = [seen.prefix]
         if self.state_in is not None:
             parts.append(self.state_in(known)[:, None])
@@ -154,7 +120,10 @@ class ActionDecoder(nn.Module):
         hidden, cache = self.backbone.trunk(torch.cat(parts, dim=1))
         at_hand = now
         if seen.points is not None:
-            at_hand = torch.cat([seen.points.places.flatten(1), now], dim=1)
+            places = seen.points.places
+            if moved is not None:
+                places = places - moved[:, None]  # the arm was not moved with the picture
+            at_hand = torch.cat([places.flatten(1), now], dim=1)
         at_hand = at_hand[:, None].expand(-1, config.subgoals, -1)
         told = torch.cat([hidden[:, -config.subgoals :], at_hand.to(hidden.dtype)], dim=-1)
         subgoals = self.subgoal_out(told).float()

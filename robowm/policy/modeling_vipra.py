@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robowm.policy.configuration_vipra import VipraConfig
-from robowm.policy.decoder import ActionDecoder, Demonstrated
+from robowm.policy.decoder import ActionDecoder
+from robowm.policy.goal_decoder import GoalDecoder
+from robowm.policy.shown import Demonstrated
 
-SUBGOALS, PLACES = "observation.subgoals", "observation.places"
+SUBGOALS, PLACES, PRACTICE = "observation.subgoals", "observation.places", "practice"
 
 
 class VipraPolicy(PreTrainedPolicy):
@@ -26,7 +28,9 @@ class VipraPolicy(PreTrainedPolicy):
     def __init__(self, config: VipraConfig, **kwargs: Any) -> None:
         super().__init__(config)
         config.validate_features()
-        self.decoder = ActionDecoder(config.decoder())
+        goals, shape = config.action_head == "goals", config.decoder()
+        self.decoder: ActionDecoder | GoalDecoder
+        self.decoder = GoalDecoder(shape) if goals else ActionDecoder(shape)
         self.augment = augment.AugmentationSequential(
             augment.RandomBrightness((1 - config.colour_jitter, 1 + config.colour_jitter)),
             augment.RandomContrast((1 - config.colour_jitter, 1 + config.colour_jitter)),
@@ -49,20 +53,21 @@ class VipraPolicy(PreTrainedPolicy):
         Args:
             batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
                 [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H);
-                and from robowm's own loop SUBGOALS (B, G, S), normalised like the state, and PLACES
-                (B, G, 2), see `Demonstrated`.
+                and from robowm's own loop SUBGOALS (B, G, S), normalised like the state, PLACES
+                (B, G, 2) and PRACTICE, see `Demonstrated`.
         """
-        frames, places = self._frames(batch), batch.get(PLACES)
-        if self.training:
-            frames, places = shifted(frames, places, self.config.shift_px)
+        frames, places, moved = self._frames(batch), batch.get(PLACES), None
+        if self.training and self.config.shift_px:
+            frames, places, moved = shifted(frames, places, self.config.shift_px)
             time = frames.shape[1]  # every frame of a sample is lit alike
             frames = self.augment(frames.flatten(1, 2)).unflatten(1, (time, 3))
         actions = batch[ACTION]
         pad = batch.get("action_is_pad", actions.new_zeros(actions.shape[:2], dtype=torch.bool))
-        shown = Demonstrated(actions, ~pad, batch.get(SUBGOALS), places)
+        shown = Demonstrated(actions, ~pad, batch.get(SUBGOALS), places, moved, batch.get(PRACTICE))
         losses = self.decoder.loss(frames, self._task(batch), self._state(batch), shown)
         weights = {
             "flow_matching": 1.0,
+            "action_l1": 1.0,
             "subgoal_l1": self.config.subgoal_weight,
             "place_nats": self.config.place_weight,
         }
@@ -99,6 +104,7 @@ class VipraPolicy(PreTrainedPolicy):
         """(B, T, 3, S, S) at the network's size; LeRobot leaves T out where it is 1."""
         frames = batch[self.config.camera].float()
         frames = frames[:, None] if frames.ndim == 4 else frames
+        frames = frames[:, -self.decoder.config.backbone.context_frames :]
         size = self.config.size_px
         if frames.shape[-2:] == (size, size):
             return frames
@@ -121,22 +127,24 @@ class VipraPolicy(PreTrainedPolicy):
         return [task] * count if isinstance(task, str) else list(task)
 
 
-def shifted(frames: Tensor, places: Tensor | None, most_px: int) -> tuple[Tensor, Tensor | None]:
+def shifted(
+    frames: Tensor, places: Tensor | None, most_px: int
+) -> tuple[Tensor, Tensor | None, Tensor]:
     """Every sample moved by up to `most_px` pixels; what comes in at the edge repeats it.
 
     Args:
         frames: (B, T, 3, S, S).
         places: (B, G, 2) in the pictures, from -1 to 1; moved along.
-        most_px: 0 returns them as they are.
+        most_px: at least 1.
+
+    Returns:
+        the frames, the places, and by how much each was moved, (B, 2) in the units of places.
     """
-    if not most_px:
-        return frames, places
     size, moves = frames.shape[-1], torch.randint(-most_px, most_px + 1, (len(frames), 2))
     wide = F.pad(frames.flatten(1, 2), [most_px] * 4, mode="replicate").unflatten(1, (-1, 3))
     cut = [
         sample[..., most_px - y : most_px - y + size, most_px - x : most_px - x + size]
         for sample, (x, y) in zip(wide, moves.tolist(), strict=True)
     ]
-    if places is not None:
-        places = places + moves.to(places)[:, None] * 2 / size
-    return torch.stack(cut), places
+    moved = moves.to(frames) * 2 / size
+    return torch.stack(cut), None if places is None else places + moved[:, None], moved

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -14,11 +14,13 @@ from robowm.episodes import DEFAULT_LABELS, Episodes
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve
 from robowm.policy.control_map import DECODER
+from robowm.policy.eye import place_columns
 from robowm.train.control import fit_control_map
 from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import find_goals
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
+from robowm.train.practice import practise, turning_of
 from robowm.train.pretrain import KIND
 from robowm.train.pseudo_labels import decoder_for
 from robowm.world.backbone import BackboneConfig
@@ -36,6 +38,11 @@ class PolicyConfig:
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     """used by `scratch`; a world model brings its own"""
+    action_head: Literal["flow", "goals"] = "flow"
+    """flow: flow matching beside what is seen (ViPRA). goals: what is seen tells where the hand
+    will be at the next keyframes, and these and proprioception alone what to do (needs both)"""
+    state_frames: int = 2
+    """moments of proprioception, the present one the last; as many as context frames or more"""
     chunk_size: int = 8
     """H, actions predicted at once, control steps"""
     n_action_steps: int = 4
@@ -67,6 +74,8 @@ class FinetuneConfig:
     from_start: float = 0.5
     """share of samples that are among an episode's first tenth, where what is to be grasped must be
     found by its looks; the hand, on its way, gives it away later"""
+    practice: int = 256
+    """moments a step on which the head `goals` practises, without their pictures"""
     held_out: float = 0.0
     """share of demonstrations kept to measure the loss on; 0 trains on all of them"""
     labels: str = DEFAULT_LABELS
@@ -111,6 +120,7 @@ def finetune(
     for some in demos:
         check_actions(some)
     check_alike(demos, config.policy.use_state)
+    check_head(demos, config.policy)
     directory = None if model == SCRATCH else resolve(model)
     if directory is not None:
         shape = read_world_model(directory)
@@ -129,7 +139,7 @@ def finetune(
     if stage.done:
         return FinetuneResult(stage.out, **stage.card["result"])
 
-    from robowm.policy.modeling_vipra import PLACES, SUBGOALS
+    from robowm.policy.modeling_vipra import PLACES, PRACTICE, SUBGOALS
     from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 
     torch.manual_seed(config.train.seed)
@@ -146,6 +156,8 @@ def finetune(
     early_rows, early = rows[begun < 0.1], round(config.from_start * config.train.batch_size)
     state_names = demos[0].features.get("observation.state", {}).get("names")
     goals = find_goals(frames, policy.config, state_names)
+    practises, turning = config.policy.action_head == "goals", turning_of(demos[0].features)
+    lengths = (policy.config.n_obs_steps, policy.config.chunk_size)
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
@@ -157,6 +169,9 @@ def finetune(
             states = torch.from_numpy(goals.states[chosen])
             batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]
             batch[PLACES] = torch.from_numpy(goals.places[chosen])
+            if practises:
+                some = rng.choice(rows, config.practice)
+                batch[PRACTICE] = practise(frames, goals, some, lengths, turning, pre)
         return ready(batch)
 
     curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
@@ -235,6 +250,21 @@ def check_alike(demos: Sequence[Episodes], use_state: bool = True) -> None:
                 )
 
 
+def check_head(demos: Sequence[Episodes], policy: PolicyConfig) -> None:
+    """Refuse the head that acts on goals where there are none.
+
+    Raises:
+        UserError: no proprioception, or no subgoals are wanted.
+    """
+    has_state = policy.use_state and "observation.state" in demos[0].features
+    if policy.action_head == "goals" and not (has_state and policy.subgoals):
+        raise UserError(
+            "--policy.action-head goals acts on proprioception and its subgoals; got "
+            f"{'proprioception' if has_state else 'no proprioception'} and {policy.subgoals} "
+            "subgoals. Give it both, or take --policy.action-head flow."
+        )
+
+
 def read_world_model(directory: Path) -> ViPRAConfig:
     """The configuration of a world model directory."""
     return read_config(directory, KIND, ViPRAConfig)
@@ -247,14 +277,17 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
     from robowm.policy.configuration_vipra import VipraConfig
     from robowm.policy.modeling_vipra import VipraPolicy
 
-    camera = demos.camera()
+    camera, state = demos.camera(), demos.features.get("observation.state", {})
     wanted = {camera, "action", *(["observation.state"] if config.use_state else [])}
     features = dataset_to_policy_features({k: f for k, f in demos.features.items() if k in wanted})
     b = config.backbone
     return VipraPolicy(
         VipraConfig(
             device="cuda" if torch.cuda.is_available() else "cpu",
-            n_obs_steps=b.context_frames,
+            n_obs_steps=max(b.context_frames, config.state_frames if config.use_state else 1),
+            context_frames=b.context_frames,
+            action_head=config.action_head,
+            state_places=list(place_columns(state.get("names"))) if config.use_state else [],
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},
             chunk_size=config.chunk_size,
@@ -314,14 +347,15 @@ def demonstration_batch(frames: Frames, rows: np.ndarray, policy: "VipraPolicy")
     """LeRobot's training dictionary for windows that begin at `rows`, before normalisation."""
     config = policy.config
     start, end = frames.start[rows][:, None], frames.end[rows][:, None]
-    context = np.maximum(rows[:, None] + np.arange(1 - config.n_obs_steps, 1), start)
+    moments = np.maximum(rows[:, None] + np.arange(1 - config.n_obs_steps, 1), start)
     steps = rows[:, None] + np.arange(config.chunk_size)
+    looked_at = policy.decoder.config.backbone.context_frames
     batch: dict[str, Any] = {
-        config.camera: frames.pictures(context),
+        config.camera: frames.pictures(moments[:, -looked_at:]),
         "action": torch.from_numpy(frames.columns["action"][np.minimum(steps, end - 1)]),
         "action_is_pad": torch.from_numpy(steps >= end),
         "task": frames.instructions(rows),
     }
     if config.use_state:
-        batch["observation.state"] = torch.from_numpy(frames.columns["observation.state"][context])
+        batch["observation.state"] = torch.from_numpy(frames.columns["observation.state"][moments])
     return batch

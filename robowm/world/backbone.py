@@ -47,11 +47,13 @@ class Seen:
         prefix: (B, P, D), the tokens that every head attends to.
         fine: (B, channels, S/4, S/4), the picture's fine features.
         points: what the instruction's points found; None where there are none.
+        words: (B, D), the instruction.
     """
 
     prefix: Tensor
     fine: Tensor
     points: Found | None
+    words: Tensor
 
 
 class Backbone(nn.Module):
@@ -78,12 +80,13 @@ class Backbone(nn.Module):
         """P, tokens of the prefix: the instruction, then the picture's, then the points."""
         return 1 + self.config.grid**2 + self.config.points
 
-    def forward(self, frames: Tensor, task: list[str]) -> Seen:
+    def forward(self, frames: Tensor, task: list[str], asked: Tensor | None = None) -> Seen:
         """Embed what the model is given.
 
         Args:
             frames: float32 (B, T, 3, S, S) in [0, 1], oldest first.
             task: B instructions; empty strings where there is none.
+            asked: (B, D), added to the instruction when the points are looked for.
         """
         now, earlier = frames[:, -1:], frames[:, :-1]
         # the newest frame, and how each earlier one differs from it: one pass for all of them
@@ -91,7 +94,8 @@ class Backbone(nn.Module):
         words = self.text(task) + self.text_place
         coarse = tokens(F.adaptive_avg_pool2d(self.coarse(deep), self.config.grid)) + self.where
         parts = [words[:, None], coarse]
-        found = self.points(fine, words) if self.points is not None else None
+        question = words if asked is None else words + asked
+        found = self.points(fine, question) if self.points is not None else None
         if found is not None:
             parts.append(found.tokens)
-        return Seen(torch.cat(parts, dim=1), fine, found)
+        return Seen(torch.cat(parts, dim=1), fine, found, words)

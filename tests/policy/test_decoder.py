@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from robowm.policy.decoder import ActionDecoder, DecoderConfig, Demonstrated
+from robowm.policy.decoder import ActionDecoder
 from robowm.policy.flow_matching import draw_times, integrate, interpolate
+from robowm.policy.shown import DecoderConfig, Demonstrated
 from robowm.world.backbone import BackboneConfig
 
 CONFIG = DecoderConfig(

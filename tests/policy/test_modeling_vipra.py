@@ -188,11 +188,11 @@ def test_a_shifted_picture_takes_its_places_along() -> None:
     frames = torch.zeros(6, 2, 3, 32, 32)
     frames[..., 16, 16] = 1
     places = torch.full((6, 1, 2), (16 + 0.5) * 2 / 32 - 1)
-    moved, there = shifted(frames, places, 4)
-    assert there is not None and not torch.equal(moved, frames)
-    for sample, place in zip(moved, there, strict=True):
+    shown, there, moved = shifted(frames, places, 4)
+    assert there is not None and not torch.equal(shown, frames)
+    torch.testing.assert_close(there - moved[:, None], places)
+    for sample, place in zip(shown, there, strict=True):
         _, _, y, x = (sample == sample.max()).nonzero()[0]
         found = (torch.stack([x, y]) + 0.5) * 2 / 32 - 1
         torch.testing.assert_close(found, place[0])
         assert torch.equal(sample[0], sample[1])  # both frames alike
-    assert shifted(frames, None, 0)[0] is frames

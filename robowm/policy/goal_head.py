@@ -1,0 +1,100 @@
+"""Goals and a head that acts on them: the picture says where to, proprioception how to get there.
+
+The head is not shown the picture, so it cannot learn demonstrations by heart, and it can be trained
+on as many turned copies of them as one likes (`robowm.policy.turning`). It regresses a chunk with
+an L1 loss (as ACT does: Zhao et al., "Learning Fine-Grained Bimanual Manipulation with Low-Cost
+Hardware", 2023): given the goals, little is left to choose between.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+HIDDEN = 256
+MOST = 5.0  # deviations; further away is as far
+MOVED = 4.0  # in a step a state moves by about a quarter of its deviation
+
+
+class GoalHead(nn.Module):
+    """Proprioception and subgoals to a chunk of actions, all in normalised units.
+
+    Args:
+        state_dim: S.
+        frames: T, moments of proprioception.
+        subgoals: G.
+        shape: (H, A), the chunk's.
+        places: columns of the state that are the hand's place. Of them only differences are seen:
+            what is done does not depend on where on the table it is.
+    """
+
+    kept: Tensor
+
+    def __init__(
+        self,
+        state_dim: int,
+        frames: int,
+        subgoals: int,
+        shape: tuple[int, int],
+        places: Sequence[int],
+    ) -> None:
+        super().__init__()
+        kept = [column for column in range(state_dim) if column not in places]
+        self.register_buffer("kept", torch.tensor(kept), persistent=False)
+        count = (frames - 1 + subgoals) * state_dim + (1 + subgoals) * len(kept)
+        self.shape = shape
+        layers: list[nn.Module] = []
+        for width in (count, HIDDEN, HIDDEN):
+            layers += [nn.Linear(width, HIDDEN), nn.SiLU()]
+        self.net = nn.Sequential(*layers, nn.Linear(HIDDEN, shape[0] * shape[1]))
+
+    def forward(self, state: Tensor, subgoals: Tensor) -> Tensor:
+        """Actions (B, H, A) from proprioception (B, T, S), oldest first, and goals (B, G, S)."""
+        now = state[:, -1:]
+        parts = [subgoals - now, MOVED * (now - state[:, :-1])]
+        parts += [now[..., self.kept], subgoals[..., self.kept]]
+        seen = torch.cat([part.flatten(1) for part in parts], dim=1).clamp(-MOST, MOST)
+        return self.net(seen).unflatten(1, self.shape).float()
+
+
+class GoalReader(nn.Module):
+    """The first G points in the picture to the proprioception that the arm will have there.
+
+    Where the hand will be follows from where it will be seen, and what that is about: no feature of
+    the picture has a say in it. How it will be turned is read off what is seen at that point.
+
+    Args:
+        width: D, length of a token.
+        state_dim: S.
+        places: columns of the state that are the hand's place.
+    """
+
+    looked: Tensor
+
+    def __init__(self, width: int, state_dim: int, places: Sequence[int]) -> None:
+        super().__init__()
+        self.affine = nn.Linear(5, state_dim)
+        known = width + state_dim + 2
+        self.known = nn.Sequential(nn.Linear(known, 64), nn.SiLU(), nn.Linear(64, state_dim))
+        self.look = nn.Sequential(
+            nn.Dropout(0.1), nn.Linear(width + known, 128), nn.SiLU(), nn.Linear(128, state_dim)
+        )
+        looked = torch.ones(state_dim)
+        looked[list(places)] = 0
+        self.register_buffer("looked", looked, persistent=False)
+
+    def forward(self, at: Tensor, what: Tensor, words: Tensor, now: Tensor) -> Tensor:
+        """Subgoals (B, G, S).
+
+        Args:
+            at: (B, G, 2), where in the picture, from -1 to 1.
+            what: (B, G, D), what is seen there.
+            words: (B, D), the instruction.
+            now: (B, S), proprioception.
+        """
+        x, y = at[..., :1], at[..., 1:]
+        squares = torch.cat([at, x * x, x * y, y * y], dim=-1)
+        shared = torch.cat([words, now], dim=-1)[:, None].expand(-1, at.shape[1], -1)
+        known = torch.cat([shared, at], dim=-1)
+        looked = self.look(torch.cat([what, known], dim=-1)) * self.looked
+        return (self.affine(squares) + self.known(known) + looked).float()

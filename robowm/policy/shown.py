@@ -1,0 +1,70 @@
+"""What an action decoder is, and what it is shown in training."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from robowm.world.backbone import BackboneConfig
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Shape of an action decoder."""
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    state_dim: int = 8
+    """S, numbers of proprioception; 0 leaves it out (ViPRA's headline model)"""
+    state_frames: int = 2
+    """T, moments of proprioception, the present one the last"""
+    state_places: tuple[int, ...] = ()
+    """columns of the state that are the hand's place; used by the head that acts on goals"""
+    action_dim: int = 7
+    """A, numbers of one action"""
+    horizon: int = 8
+    """H, actions in a chunk (ViPRA 14)"""
+    subgoals: int = 2
+    """G, keyframes whose proprioception is foretold; 0 leaves them out (ViPRA)"""
+    flow_steps: int = 10
+    """Euler steps per chunk"""
+    causal_actions: bool = False
+    """True: action tokens see only earlier ones, as ViPRA does; False: all, as π0 does"""
+
+
+@dataclass(frozen=True)
+class Practice:
+    """Moments of demonstrations without their pictures, in normalised units.
+
+    Attributes:
+        state: float32 (N, T, S), oldest first.
+        subgoals: float32 (N, G, S), proprioception at the next keyframes.
+        actions: float32 (N, H, A).
+        valid: bool (N, H), False after an episode's end.
+    """
+
+    state: Tensor
+    subgoals: Tensor
+    actions: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True)
+class Demonstrated:
+    """What a decoder is shown of B moments; all in normalised units.
+
+    Attributes:
+        actions: float32 (B, H, A).
+        valid: bool (B, H), False after an episode's end.
+        subgoals: float32 (B, G, S), proprioception at the next keyframes; None: not known.
+        places: float32 (B, G, 2), where the hand will be seen then, (x, y) from -1 to 1, NaN where
+            that is not known; None: nowhere.
+        moved: float32 (B, 2), by how much the pictures were moved, in the units of places; None:
+            they were not. The arm was not moved with them.
+        practice: further moments for a head that needs no picture.
+    """
+
+    actions: Tensor
+    valid: Tensor
+    subgoals: Tensor | None = None
+    places: Tensor | None = None
+    moved: Tensor | None = None
+    practice: Practice | None = None

@@ -1,0 +1,106 @@
+"""The decoder that goes by goals: what each half may see, and that both learn."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from robowm.policy.goal_decoder import GoalDecoder
+from robowm.policy.goal_head import GoalHead, GoalReader
+from robowm.policy.shown import DecoderConfig, Demonstrated, Practice
+from robowm.world.backbone import BackboneConfig
+
+CONFIG = DecoderConfig(
+    backbone=BackboneConfig(size_px=16, grid=2, points=3, channels=16, width=32, depth=1, heads=2),
+    state_dim=4,
+    state_frames=3,
+    state_places=(0, 1, 2),
+    action_dim=2,
+    horizon=4,
+)
+
+
+def test_the_head_sees_no_place_only_differences() -> None:
+    torch.manual_seed(0)
+    head = GoalHead(4, 3, 2, (4, 2), places=(0, 1, 2))
+    state, subgoals = torch.randn(5, 3, 4), torch.randn(5, 2, 4)
+    away = torch.tensor([3.0, -2.0, 1.0, 0.0])
+    torch.testing.assert_close(head(state + away, subgoals + away), head(state, subgoals))
+    other = torch.tensor([0.0, 0.0, 0.0, 1.0])  # the gripper is no place
+    assert not torch.allclose(head(state + other, subgoals + other), head(state, subgoals))
+
+
+def test_a_place_is_read_off_the_map_and_not_off_the_picture() -> None:
+    torch.manual_seed(0)
+    reader = GoalReader(8, 4, places=(0, 1, 2)).eval()
+    at, words, now = torch.rand(5, 2, 2), torch.randn(5, 8), torch.randn(5, 4)
+    one, other = (reader(at, torch.randn(5, 2, 8), words, now) for _ in range(2))
+    torch.testing.assert_close(one[..., :3], other[..., :3])
+    assert not torch.allclose(one[..., 3], other[..., 3])
+
+
+def test_a_moved_picture_does_not_move_the_goal() -> None:
+    torch.manual_seed(0)
+    net = GoalDecoder(CONFIG).eval()
+    frames, state = torch.rand(2, 2, 3, 16, 16), torch.randn(2, 3, 4)
+    seen = net.backbone(frames, ["", ""])
+    reads: list[torch.Tensor] = []
+    net.reader.register_forward_pre_hook(lambda _, inputs: reads.append(inputs[0]))
+    net._look(frames, ["", ""], state, moved=torch.tensor([[0.25, 0.0], [0.0, -0.5]]))
+    expected = seen.points.places[:, :2] - torch.tensor([[[0.25, 0.0]], [[0.0, -0.5]]])
+    torch.testing.assert_close(reads[0], expected)
+
+
+def test_practice_leaves_the_picture_alone() -> None:
+    torch.manual_seed(0)
+    net = GoalDecoder(CONFIG)
+    valid = torch.ones(6, 4, dtype=torch.bool)
+    practice = Practice(torch.randn(6, 3, 4), torch.randn(6, 2, 4), torch.randn(6, 4, 2), valid)
+    shown = Demonstrated(torch.randn(2, 4, 2), valid[:2], practice=practice)
+    losses = net.loss(torch.rand(2, 2, 3, 16, 16), ["", ""], torch.randn(2, 3, 4), shown)
+    assert list(losses) == ["action_l1"]
+    losses["action_l1"].backward()
+    assert all(p.grad is not None for p in net.head.parameters())
+    assert all(p.grad is None for p in net.backbone.parameters())
+
+
+def test_without_known_goals_it_learns_from_the_picture_to_the_actions() -> None:
+    net = GoalDecoder(CONFIG)  # lerobot-train has no keyframes
+    shown = Demonstrated(torch.randn(2, 4, 2), torch.ones(2, 4, dtype=torch.bool))
+    net.loss(torch.rand(2, 2, 3, 16, 16), ["", ""], torch.randn(2, 3, 4), shown)[
+        "action_l1"
+    ].backward()
+    assert net.backbone.encoder.stem[1].weight.grad.abs().sum() > 0
+
+
+def test_it_goes_to_the_bright_spot() -> None:
+    torch.manual_seed(0)
+    net = GoalDecoder(CONFIG)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+
+    def scene(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        cell = torch.randint(2, 14, (count, 2))
+        frames = torch.zeros(count, 2, 3, 16, 16)
+        for i, (x, y) in enumerate(cell.tolist()):
+            frames[i, :, :, y - 1 : y + 2, x - 1 : x + 2] = 1
+        return frames, (cell + 0.5) / 8 - 1, torch.randn(count, 1, 4).expand(-1, 3, -1)
+
+    for _ in range(300):
+        frames, at, state = scene(32)
+        subgoals = torch.cat([at, torch.zeros(32, 2)], dim=1)[:, None].expand(-1, 2, -1)
+        actions = (at - state[:, -1, :2])[:, None].expand(-1, 4, -1)
+        places, valid = at[:, None].expand(-1, 2, -1), torch.ones(32, 4, dtype=torch.bool)
+        losses = net.loss(frames, [""] * 32, state, Demonstrated(actions, valid, subgoals, places))
+        optimizer.zero_grad()
+        torch.stack([*losses.values()]).sum().backward()
+        optimizer.step()
+    frames, at, state = scene(64)
+    chunk = net.eval().sample(frames, [""] * 64, state)
+    error = (chunk[:, 0] - (at - state[:, -1, :2])).norm(dim=-1)
+    assert error.median() < 0.25  # doing nothing: about 1.5
+
+
+@pytest.mark.parametrize("changes", [{"state_dim": 0}, {"subgoals": 0}, {"subgoals": 4}])
+def test_it_needs_goals_it_can_point_at(changes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="no more subgoals than points"):
+        GoalDecoder(replace(CONFIG, **changes))
