@@ -77,11 +77,13 @@ def main(args: Args) -> None:
 
 
 def policies() -> dict[str, dict[str, Any]]:
-    """LeRobot type to its configuration, besides the features."""
+    """LeRobot type (what follows a comma is ours) to its configuration, besides the features."""
     recipe = recipes.load("policies/vipra").small().finetune.policy
     b = recipe.backbone
     ours = {
-        "n_obs_steps": b.context_frames,
+        "n_obs_steps": recipe.state_frames,
+        "context_frames": b.context_frames,
+        "state_places": [0, 1, 2],
         "chunk_size": recipe.chunk_size,
         "n_action_steps": recipe.n_action_steps,
         "flow_steps": recipe.flow_steps,
@@ -89,13 +91,20 @@ def policies() -> dict[str, dict[str, Any]]:
         **{k: getattr(b, k) for k in ("size_px", "grid", "points", "channels", "width", "depth")},
     }
     plain = {"pretrained_backbone_weights": None}  # no download; the shape is the same
-    return {"vipra": ours, "act": plain, "diffusion": plain, "vqbet": plain}
+    return {
+        "vipra": ours | {"action_head": "goals"},
+        "vipra, flow head": ours | {"action_head": "flow"},
+        "act": plain,
+        "diffusion": plain,
+        "vqbet": plain,
+    }
 
 
 def built(name: str, changes: dict[str, Any]) -> LeRobotController:
     """An untrained policy, through its directory, as the harness loads it."""
+    kind = name.split(",")[0]
     config = make_policy_config(
-        name,
+        kind,
         device="cpu",
         input_features={
             CAMERA: PolicyFeature(FeatureType.VISUAL, (3, SIZE_PX, SIZE_PX)),
@@ -104,9 +113,9 @@ def built(name: str, changes: dict[str, Any]) -> LeRobotController:
         output_features={"action": PolicyFeature(FeatureType.ACTION, (ACTION,))},
         **changes,
     )
-    if name == "vqbet":
+    if kind == "vqbet":
         config.crop_shape = None
-    policy = get_policy_class(name)(config)
+    policy = get_policy_class(kind)(config)
     sizes = {"observation.state": (STATE,), "action": (ACTION,), CAMERA: (3, 1, 1)}
     stats = {
         key: {

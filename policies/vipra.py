@@ -28,13 +28,7 @@ def small() -> Recipe:
             train=TrainConfig(steps=800, batch_size=32, learning_rate=1e-3),
         ),
         finetune=FinetuneConfig(
-            policy=PolicyConfig(
-                backbone=backbone,
-                action_head="goals",
-                state_frames=3,
-                place_weight=1.0,
-                shift_px=2,
-            ),
+            policy=PolicyConfig(backbone=backbone, place_weight=1.0, shift_px=8),
             train=TrainConfig(steps=1800, batch_size=32, learning_rate=1e-3),
         ),
         size_px=128,
@@ -59,7 +53,7 @@ def quickstart() -> Recipe:
         ),
         finetune=replace(
             recipe.finetune,
-            policy=replace(recipe.finetune.policy, backbone=backbone),
+            policy=replace(recipe.finetune.policy, backbone=backbone, shift_px=4),
             train=replace(recipe.finetune.train, steps=600),
         ),
         size_px=64,
@@ -123,6 +117,7 @@ def vipra() -> Recipe:
         backbone=backbone,
         chunk_size=14,
         n_action_steps=7,
+        action_head="flow",
         subgoals=0,
         causal_actions=True,
         use_state=False,

@@ -59,7 +59,7 @@ class GoalDecoder(nn.Module):
             state: float32 (B, T, state_dim), oldest first.
             shown: what was done.
         """
-        subgoals, found = self._look(frames, task, state, shown.moved)
+        subgoals, found = self._look(frames, task, state, shown.moved, shown.places is not None)
         known, p = shown.subgoals, shown.practice
         if p is not None:
             losses = {"action_l1": _mean_l1(self.head(p.state, p.subgoals), p.actions, p.valid)}
@@ -88,11 +88,18 @@ class GoalDecoder(nn.Module):
         return self._look(frames, task, state)[0]
 
     def _look(
-        self, frames: Tensor, task: list[str], state: Tensor, moved: Tensor | None = None
+        self,
+        frames: Tensor,
+        task: list[str],
+        state: Tensor,
+        moved: Tensor | None = None,
+        taught: bool = False,
     ) -> tuple[Tensor, Found]:
+        """Goals, and where they were found; places that are taught by themselves take no gradient
+        from what is read off them, which would have them learn the demonstrations by heart."""
         seen = self.backbone(frames, task, self.gripper_in(state[..., -1]))
         found, count = seen.points, self.config.subgoals
-        at = found.places[:, :count]
+        at = found.places[:, :count].detach() if taught else found.places[:, :count]
         if moved is not None:
             at = at - moved[:, None]  # back to where it would be, had the picture not been moved
         return self.reader(at, found.what[:, :count], seen.words, state[:, -1]), found

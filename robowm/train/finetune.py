@@ -38,11 +38,12 @@ class PolicyConfig:
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     """used by `scratch`; a world model brings its own"""
-    action_head: Literal["flow", "goals"] = "flow"
-    """flow: flow matching beside what is seen (ViPRA). goals: what is seen tells where the hand
-    will be at the next keyframes, and these and proprioception alone what to do (needs both)"""
-    state_frames: int = 2
-    """moments of proprioception, the present one the last; as many as context frames or more"""
+    action_head: Literal["auto", "goals", "flow"] = "auto"
+    """goals: what is seen tells where the hand will be at the next keyframes, and these and
+    proprioception alone what to do. flow: flow matching beside what is seen (ViPRA). auto: goals
+    where there are proprioception, subgoals and as many points"""
+    state_frames: int = 3
+    """moments of proprioception, the present one the last; at least the context frames are read"""
     chunk_size: int = 8
     """H, actions predicted at once, control steps"""
     n_action_steps: int = 4
@@ -120,11 +121,12 @@ def finetune(
     for some in demos:
         check_actions(some)
     check_alike(demos, config.policy.use_state)
-    check_head(demos, config.policy)
     directory = None if model == SCRATCH else resolve(model)
     if directory is not None:
         shape = read_world_model(directory)
         config = replace(config, policy=replace(config.policy, backbone=shape.backbone))
+    head = choose_head(demos[0], config.policy)
+    config = replace(config, policy=replace(config.policy, action_head=head))
     decoder = None if config.decoder is None else decoder_for(demos, config.decoder)
     settings = {
         "config": plain(config),
@@ -156,7 +158,7 @@ def finetune(
     early_rows, early = rows[begun < 0.1], round(config.from_start * config.train.batch_size)
     state_names = demos[0].features.get("observation.state", {}).get("names")
     goals = find_goals(frames, policy.config, state_names)
-    practises, turning = config.policy.action_head == "goals", turning_of(demos[0].features)
+    practises, turning = head == "goals", turning_of(demos[0].features)
     lengths = (policy.config.n_obs_steps, policy.config.chunk_size)
 
     def loss_of(
@@ -250,19 +252,23 @@ def check_alike(demos: Sequence[Episodes], use_state: bool = True) -> None:
                 )
 
 
-def check_head(demos: Sequence[Episodes], policy: PolicyConfig) -> None:
-    """Refuse the head that acts on goals where there are none.
+def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow"]:
+    """The head that `auto` stands for, or the one asked for.
 
     Raises:
-        UserError: no proprioception, or no subgoals are wanted.
+        UserError: `goals` was asked for, and there is nothing to set them with.
     """
-    has_state = policy.use_state and "observation.state" in demos[0].features
-    if policy.action_head == "goals" and not (has_state and policy.subgoals):
+    has_state = policy.use_state and "observation.state" in demos.features
+    possible = has_state and 0 < policy.subgoals <= policy.backbone.points
+    if policy.action_head == "goals" and not possible:
         raise UserError(
-            "--policy.action-head goals acts on proprioception and its subgoals; got "
-            f"{'proprioception' if has_state else 'no proprioception'} and {policy.subgoals} "
-            "subgoals. Give it both, or take --policy.action-head flow."
+            "--policy.action-head goals needs proprioception, subgoals and as many points; got "
+            f"{'proprioception' if has_state else 'no proprioception'}, {policy.subgoals} subgoals "
+            f"and {policy.backbone.points} points. Take --policy.action-head auto."
         )
+    if policy.action_head == "auto":
+        return "goals" if possible else "flow"
+    return policy.action_head
 
 
 def read_world_model(directory: Path) -> ViPRAConfig:
@@ -286,7 +292,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             device="cuda" if torch.cuda.is_available() else "cpu",
             n_obs_steps=max(b.context_frames, config.state_frames if config.use_state else 1),
             context_frames=b.context_frames,
-            action_head=config.action_head,
+            action_head=choose_head(demos, config),
             state_places=list(place_columns(state.get("names"))) if config.use_state else [],
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},

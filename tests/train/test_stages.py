@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -106,12 +107,22 @@ def test_a_world_model_is_a_plain_directory(world: Path) -> None:
     assert not any("checkpoint" in name or name == "frames" for name in names)
 
 
-@pytest.mark.parametrize("source", ["scratch", "world"])
+@pytest.mark.parametrize(
+    ("source", "head"), [("scratch", "auto"), ("world", "auto"), ("world", "flow")]
+)
 def test_a_policy_comes_out_that_acts(
-    source: str, request: pytest.FixtureRequest, demos: Path, tmp_path: Path
+    source: str,
+    head: Literal["auto", "flow"],
+    request: pytest.FixtureRequest,
+    demos: Path,
+    tmp_path: Path,
 ) -> None:
     model = "scratch" if source == "scratch" else str(request.getfixturevalue("world"))
-    result = finetune(model, demos, tmp_path / "policy", TINY.finetune)
+    policy = replace(TINY.finetune.policy, action_head=head)
+    result = finetune(model, demos, tmp_path / "policy", replace(TINY.finetune, policy=policy))
+    written = json.loads((tmp_path / "policy" / "config.json").read_text())
+    assert written["action_head"] == ("flow" if head == "flow" else "goals")
+    assert (written["n_obs_steps"], written["context_frames"]) == (3, 2)
     card = read_card(tmp_path / "policy")
     assert card is not None and card["dataset_sha256"] == [directory_sha256(demos)]
     assert (result.pretrained_tensors > 0) == (source == "world")

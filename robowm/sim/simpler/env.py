@@ -16,7 +16,7 @@ from robowm.sim.simpler.expert import Expert
 from robowm.sim.simpler.layouts import NUM_EVALUATED, official, random_layout
 from robowm.sim.simpler.looks import CROPS_PX, Shift, shrink, square
 from robowm.sim.simpler.measures import Tally
-from robowm.sim.simpler.scene import CONTROL_HZ, Scene
+from robowm.sim.simpler.scene import CONTROL_HZ, Privileged, Scene
 
 ROBOT = "WidowX"
 TASKS = {
@@ -165,6 +165,10 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
         action = self._expert.act(self._built().privileged())
         units = action / [*[UNIT_M] * 3, *[UNIT_RAD] * 3, 1.0]
         return np.clip(units, -1, 1).astype(np.float32)
+
+    def privileged(self) -> Privileged:
+        """The truth of this moment, which no policy is shown."""
+        return self._built().privileged()
 
     def render(self) -> np.ndarray:
         """The frame of the newest observation."""

@@ -25,6 +25,7 @@ SIDEWAYS_BELOW_M = 0.03  # no motion sideways when it must rise by more
 UP_M = 0.05
 GRIPPER_STEPS = 2
 HOLD_STEPS = 3
+OPEN_M, HELD_OPEN_M = 0.076, 0.04  # of the fingers: open, and closed about something
 HELD_M = 0.05  # the object's axis is nearer than this to the hand, or it was lost
 DOWN = np.array([0.0, 0.0, -1.0])
 
@@ -80,14 +81,14 @@ class Expert:
             self._begin()
         if self._phase == "reach":
             self._upright = grasp_axes(now.source, self._recipe.square)
-            self._grasp_m = self._grasp_point(now)
+            self._grasp_m = grasp_point(self._recipe, now)
             action, there = self._towards(now, self._grasp_m, OPEN, ABOVE_M)
             self._next("close", there)
         elif self._phase == "close":
             action, _ = self._straight(now, self._grasp_m, CLOSE)
             self._next("bring", self._steps >= GRIPPER_STEPS)
         elif self._phase == "bring":
-            self._release_m = self._release_point(now)
+            self._release_m = release_point(self._recipe, now, self._grasp_m)
             action, there = self._towards(now, self._release_m, CLOSE, self._recipe.lift_m)
             self._next("open", there)
         elif self._phase == "open":
@@ -112,19 +113,6 @@ class Expert:
         self._steps += 1
         if when:
             self._phase, self._steps = phase, 0
-
-    def _grasp_point(self, now: Privileged) -> np.ndarray:
-        point = now.source.pos_m + now.source.axes @ np.array(self._recipe.grasp_m)
-        point[2] += self._recipe.raise_m
-        if self._recipe.least_m is not None:
-            point[2] = max(point[2], now.table_z_m + self._recipe.least_m)
-        return point
-
-    def _release_point(self, now: Privileged) -> np.ndarray:
-        height = float(now.target.pos_m[2]) + self._recipe.release_m
-        if self._recipe.least_m is not None:
-            height += float(self._grasp_m[2]) - now.table_z_m
-        return np.array([*now.target.pos_m[:2], height])
 
     def _towards(
         self, now: Privileged, to_m: np.ndarray, gripper: float, above_m: float
@@ -152,6 +140,41 @@ class Expert:
     def _action(self, now: Privileged, way_m: np.ndarray, gripper: float) -> np.ndarray:
         turn = Rotation.from_rotvec(_at_most(self._turn(now), STEP_RAD)).as_euler("XYZ")
         return np.array([*_at_most(way_m, STEP_M), *turn, gripper])
+
+
+def grasp_point(recipe: Recipe, now: Privileged) -> np.ndarray:
+    """Where the hand closes, (3,) metres."""
+    point = now.source.pos_m + now.source.axes @ np.array(recipe.grasp_m)
+    point[2] += recipe.raise_m
+    if recipe.least_m is not None:
+        point[2] = max(point[2], now.table_z_m + recipe.least_m)
+    return point
+
+
+def release_point(recipe: Recipe, now: Privileged, grasp_m: np.ndarray) -> np.ndarray:
+    """Where the hand opens, (3,) metres, after it has closed at `grasp_m`."""
+    height = float(now.target.pos_m[2]) + recipe.release_m
+    if recipe.least_m is not None:
+        height += float(grasp_m[2]) - now.table_z_m
+    return np.array([*now.target.pos_m[:2], height])
+
+
+def true_goals(task: str, now: Privileged) -> np.ndarray:
+    """States (3, 10) of an episode's keyframes, as the expert means them, before anything moved.
+
+    At the grasp, at the release and drawn back; the fingers' widths are usual ones.
+    """
+    recipe = RECIPES[task]
+    axes = grasp_axes(now.source, recipe.square)
+    grasp_m = grasp_point(recipe, now)
+    release_m = release_point(recipe, now, grasp_m)
+    places_m = (grasp_m, release_m, release_m - UP_M * DOWN)
+    return np.array(
+        [
+            [*place_m, *axes[:, 0], *axes[:, 1], fingers_m]
+            for place_m, fingers_m in zip(places_m, (OPEN_M, HELD_OPEN_M, OPEN_M), strict=True)
+        ]
+    )
 
 
 def grasp_axes(source: Frame, square: bool) -> np.ndarray:

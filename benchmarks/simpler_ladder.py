@@ -1,0 +1,241 @@
+"""SIMPLER with 1, 3, 10 and 25 demonstrations a task: with and without video.
+
+    python benchmarks/simpler_ladder.py --work DIR --json benchmarks/results/simpler_ladder.json
+
+PROTOCOL below is fixed before the runs and says all that is chosen. Every step is a command of
+robowm or LeRobot with its output in DIR; run again after a kill it goes on. A policy is trained on
+four tasks together. `--tuning` plays random layouts in the place of the official ones, and its
+result says so: only without it are the official layouts touched, and only for the last figures.
+`--dry` prints what would be run. The headline alone is `--rungs 25 --draws 0 --arms scratch`.
+LeRobot's policies as further arms are not written yet.
+"""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from robowm.artefact import write_json
+
+TASKS = ("spoon", "carrot", "stack", "eggplant")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is chosen before the runs.
+
+    Attributes:
+        rungs: demonstrations a task.
+        draws: first seeds of the demonstrations (all of random layouts); far enough apart.
+        seeds: of training.
+        wide: episodes a task of the video, whose actions only `ceiling` reads.
+        wide_seed: their first seed.
+        episodes: a task, on the official layouts: once through them.
+        tuning_episodes: a task, on random layouts.
+        tuning_seed: their first seed.
+        finetune_steps: of every arm.
+    """
+
+    rungs: tuple[int, ...] = (1, 3, 10, 25)
+    draws: tuple[int, ...] = (0, 20_000, 40_000)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    wide: int = 100
+    wide_seed: int = 100_000
+    episodes: int = 24
+    tuning_episodes: int = 10
+    tuning_seed: int = 0
+    finetune_steps: int = 2500
+
+
+PROTOCOL = Protocol()
+ARMS = {
+    "scratch": "demonstrations alone",
+    "pretrained": "a world model of the wide video first; its actions are not read",
+    "vpt": "the wide video as further demonstrations, its actions read off latents by the map",
+    "ceiling": "the wide video as further demonstrations, with its true actions",
+}
+
+
+@dataclass(frozen=True)
+class Args:
+    """Flags."""
+
+    work: Path
+    """scratch directory: datasets, policies, results"""
+    json: Path
+    """result"""
+    arms: tuple[str, ...] = ("scratch", "pretrained", "ceiling")
+    """which of ARMS"""
+    rungs: tuple[int, ...] = PROTOCOL.rungs
+    """which rungs"""
+    draws: tuple[int, ...] = PROTOCOL.draws
+    """which draws"""
+    seeds: tuple[int, ...] = PROTOCOL.seeds
+    """which training seeds"""
+    tuning: bool = False
+    """random layouts, not the official ones"""
+    dry: bool = False
+    """print the commands only"""
+
+
+def main(args: Args) -> None:
+    """Run what is missing, then write the table."""
+    results, printed = [], set[Path]()
+    for rung in args.rungs:
+        for draw in args.draws:
+            for seed in args.seeds:
+                for arm in args.arms:
+                    run = Run(args, rung, draw, seed, arm)
+                    for command, made in run.commands():
+                        if not args.dry:
+                            perform(command, made)
+                        elif made not in printed:
+                            print(shlex.join(command))
+                        printed.add(made)
+                    if not args.dry:
+                        results.append(run.read())
+    if args.dry:
+        return
+    write_json(
+        args.json,
+        {
+            "command": "python benchmarks/simpler_ladder.py " + shlex.join(sys.argv[1:]),
+            "protocol": asdict(PROTOCOL),
+            "layouts": "random (tuning)" if args.tuning else "official",
+            "arms": {arm: ARMS[arm] for arm in args.arms},
+            "runs": results,
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in ("robowm", "torch", "lerobot", "mani_skill")},
+            "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one draw of demonstrations and one training seed."""
+
+    args: Args
+    rung: int
+    draw: int
+    seed: int
+    arm: str
+
+    @property
+    def policy(self) -> Path:
+        """Its directory."""
+        name = f"{self.arm}_{self.rung}_{self.draw}_{self.seed}"
+        return self.args.work / "policies" / name
+
+    def commands(self) -> Iterator[tuple[list[str], Path]]:
+        """What leads to its results, each with the file that is there when it is done."""
+        demos = [self.args.work / f"demos_{self.rung}_{self.draw}" / task for task in TASKS]
+        for task, path in zip(TASKS, demos, strict=True):
+            yield recorded(task, path, self.rung, self.draw)
+        yield from self._trained(demos)
+        for task in TASKS:
+            yield self._evaluated(task)
+
+    def _trained(self, demos: list[Path]) -> Iterator[tuple[list[str], Path]]:
+        work = self.args.work
+        wide = [work / "wide" / task for task in TASKS]
+        if self.arm in ("pretrained", "vpt", "ceiling"):
+            for task, path in zip(TASKS, wide, strict=True):
+                yield recorded(task, path, PROTOCOL.wide, PROTOCOL.wide_seed)
+        model, extra = "scratch", []
+        if self.arm in ("pretrained", "vpt"):
+            yield from labelled(wide, None)
+        if self.arm == "pretrained":
+            world = work / f"world_{self.seed}"
+            words = ["robowm", "pretrain", *map(str, wide), "--recipe", "small"]
+            words += ["--train.seed", str(self.seed), "--out", str(world)]
+            yield words, world / "model.safetensors"
+            model = str(world)
+        elif self.arm == "vpt":
+            yield from self._pseudo(demos, wide)
+            extra = [self._map / "video" / path.name for path in wide]
+        elif self.arm == "ceiling":
+            extra = wide
+        words = ["robowm", "finetune", model, *map(str, [*demos, *extra]), "--recipe", "small"]
+        words += ["--train.steps", str(PROTOCOL.finetune_steps), "--train.seed", str(self.seed)]
+        if self.arm == "vpt":  # video has no proprioception
+            words.append("--policy.no-use-state")
+        yield [*words, "--out", str(self.policy)], self.policy / "model.safetensors"
+
+    @property
+    def _map(self) -> Path:
+        return self.policy.with_name(self.policy.name + "_map")
+
+    def _pseudo(self, demos: list[Path], wide: list[Path]) -> Iterator[tuple[list[str], Path]]:
+        yield from labelled(demos, str(wide[0] / "labels" / "model"))
+        words = ["robowm", "finetune", "scratch", *map(str, demos), "--recipe", "small"]
+        words += ["--train.steps", "1", "--out", str(self._map)]  # for the map, not for the policy
+        yield words, self._map / "model.safetensors"
+        for path in wide:
+            out = self._map / "video" / path.name
+            words = ["robowm", "label", str(path), "--as-action", str(out)]
+            yield [*words, "--controls", str(self._map)], out / "meta" / "info.json"
+
+    def _evaluated(self, task: str) -> tuple[list[str], Path]:
+        tuning = self.args.tuning
+        out = self.args.work / "eval" / f"{self.policy.name}_{task}{'_random' * tuning}.json"
+        episodes = PROTOCOL.tuning_episodes if tuning else PROTOCOL.episodes
+        words = ["robowm", "eval", str(self.policy), "--suite", f"simpler/{task}"]
+        words[-1] += "_random" * tuning
+        words += ["--episodes", str(episodes), "--baseline-episodes", "0", "--videos", "0"]
+        words += ["--seed", str(PROTOCOL.tuning_seed if tuning else 0)]
+        return [*words, "--out", str(out)], out
+
+    def read(self) -> dict[str, Any]:
+        """Successes and stages by task."""
+        tasks = {}
+        for task in TASKS:
+            found = json.loads(self._evaluated(task)[1].read_text())
+            tasks[task] = {
+                "successes": found["successes"],
+                "stages": [episode["stage"] for episode in found["episodes"]],
+            }
+        return {"arm": self.arm, "rung": self.rung, "draw": self.draw, "seed": self.seed} | tasks
+
+
+def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:
+    """The command that records demonstrations on random layouts."""
+    words = ["robowm", "record", "--suite", f"simpler/{task}", "--episodes", str(episodes)]
+    words += ["--size-px", "128", "--seed", str(seed), "--out", str(out)]
+    return words, out / "robowm.json"
+
+
+def labelled(datasets: list[Path], labeller: str | None) -> Iterator[tuple[list[str], Path]]:
+    """The commands that label; without a labeller the first dataset's is trained and used."""
+    for path in datasets:
+        words = ["robowm", "label", str(path)]
+        words += ["--labeller", labeller] if labeller else ["--recipe", "small"]
+        yield words, path / "labels" / "robowm.json"
+        labeller = labeller or str(datasets[0] / "labels" / "model")
+
+
+def perform(command: list[str], made: Path) -> None:
+    """Run a command unless what it makes is there; its time is kept beside it."""
+    if made.exists():
+        return
+    print(shlex.join(command), flush=True)
+    made.parent.parent.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    took = {"command": shlex.join(command), "seconds": round(time.monotonic() - begun)}
+    with (made.parent.parent / "times.jsonl").open("a") as file:
+        file.write(json.dumps(took) + "\n")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))

@@ -1,0 +1,100 @@
+"""Moments to practise on: the right rows, turned together; and which head a policy gets."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from robowm.episodes import Episodes
+from robowm.errors import UserError
+from robowm.policy.turning import Turning
+from robowm.train.finetune import PolicyConfig, choose_head
+from robowm.train.frames import Frames
+from robowm.train.goals import Goals, goal_rows
+from robowm.train.practice import practise, turning_of
+from robowm.world.backbone import BackboneConfig
+
+NAMES = ["hand_x", "hand_y", "hand_z", "open"]
+
+
+def frames_of(lengths: list[int]) -> Frames:
+    ends, counts = np.cumsum(lengths), np.array(lengths)
+    rng = np.random.default_rng(0)
+    rows = ends[-1]
+    return Frames(
+        pixels=np.zeros((rows, 1, 1, 3), np.uint8),
+        start=np.repeat(ends - counts, counts),
+        end=np.repeat(ends, counts),
+        task=np.zeros(rows, np.int64),
+        tasks=[""],
+        episode=np.repeat(np.arange(len(lengths)), counts),
+        columns={
+            "observation.state": rng.normal(size=(rows, 4)).astype(np.float32),
+            "action": rng.normal(size=(rows, 4)).astype(np.float32),
+        },
+    )
+
+
+def same(batch: dict[str, Any]) -> dict[str, Any]:
+    return batch
+
+
+@pytest.fixture
+def shown() -> tuple[Frames, Goals]:
+    frames = frames_of([5, 7])
+    states = frames.columns["observation.state"][goal_rows(frames, 2)]
+    return frames, Goals(states, np.zeros((12, 2, 2), np.float32), None)
+
+
+def test_moments_stay_within_their_episode(shown: tuple[Frames, Goals]) -> None:
+    frames, goals = shown
+    state, action = (frames.columns[name] for name in ("observation.state", "action"))
+    p = practise(frames, goals, np.array([5, 8]), (3, 5), None, same)
+    np.testing.assert_array_equal(p.state, state[[[5, 5, 5], [6, 7, 8]]])
+    np.testing.assert_array_equal(p.actions, action[[[5, 6, 7, 8, 9], [8, 9, 10, 11, 11]]])
+    assert p.valid.tolist() == [[True] * 5, [True] * 4 + [False]]
+    np.testing.assert_array_equal(p.subgoals, goals.states[[5, 8]])
+
+
+def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) -> None:
+    torch.manual_seed(0)
+    rows = np.arange(12)
+    plain = practise(*shown, rows, (3, 4), None, same)
+    turned = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same)
+
+    def angle(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        a, b = (torch.complex(v[..., 0], v[..., 1]) for v in (one, other))
+        return torch.view_as_real(b / a / (b / a).abs())
+
+    by = angle(plain.state[:, 0], turned.state[:, 0])
+    for name in ("state", "subgoals", "actions"):
+        one, other = getattr(plain, name), getattr(turned, name)
+        torch.testing.assert_close(angle(one, other), by[:, None].expand(-1, one.shape[1], 2))
+        torch.testing.assert_close(one[..., 2:], other[..., 2:])
+    assert by[:, 0].std() > 0.3  # every moment by another
+
+
+def test_turning_is_read_off_the_datasets_names() -> None:
+    features = {"observation.state": {"names": NAMES}, "action": {"names": NAMES}}
+    assert turning_of(features) == Turning(((0, 1, 2),), ((0, 1, 2),))
+    assert turning_of({"observation.state": {"names": None}, "action": {"names": NAMES}}) is None
+    assert turning_of({"action": {"names": NAMES}}) is None
+
+
+def test_auto_takes_goals_where_it_can(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+    demos, config = Episodes(make_dataset(tmp_path / "demos", actions=True)), PolicyConfig()
+    assert choose_head(demos, config) == "goals"
+    without = [
+        replace(config, use_state=False),
+        replace(config, subgoals=0),
+        replace(config, backbone=BackboneConfig(points=1)),
+    ]
+    for other in without:
+        assert choose_head(demos, other) == "flow"
+        with pytest.raises(UserError, match=r"needs proprioception, subgoals and as many points"):
+            choose_head(demos, replace(other, action_head="goals"))
+    assert choose_head(demos, replace(config, action_head="flow")) == "flow"
