@@ -98,6 +98,26 @@ class Eye:
         flat = x @ self.weights[:-1] + self.weights[-1]
         return np.asarray(flat / (1 + x @ self.depth)[..., None], np.float32)
 
+    def camera(self, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray | None:
+        """Its projection as a matrix, float32 (3, 4); None if it is no projection.
+
+        From a place in normalised units, and 1, to (x, y) in the picture, homogeneous.
+
+        Args:
+            mean, deviation: (S,), of the state, by which it is normalised.
+        """
+        if len(self.weights) != 4:  # x, y, z and 1
+            return None
+        columns = list(self.columns)
+        matrix = np.zeros((3, 4))
+        matrix[:2, :3], matrix[:2, 3] = self.weights[:-1].T, self.weights[-1]
+        matrix[2, :3], matrix[2, 3] = self.depth, 1
+        to_own = np.eye(4)
+        to_own[:3, :3] = np.diag(deviation[columns] / self.spread)
+        to_own[:3, 3] = (mean[columns] - self.centre) / self.spread
+        whole = matrix @ to_own
+        return np.asarray(whole / whole[2, 3], np.float32)
+
 
 def place_columns(names: Sequence[str] | None) -> tuple[int, ...]:
     """Which numbers of a state are a place: those named x, y and z, as in "hand_x_m"; else none."""

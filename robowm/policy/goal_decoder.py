@@ -5,6 +5,7 @@ be seen at the next keyframes and reads off how it will be there; the second act
 (`robowm.policy.goal_head`). Neither can make up for the other by learning an episode by heart.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,7 +37,9 @@ class GoalDecoder(nn.Module):
         self.gripper_in = nn.Linear(config.state_frames, width)
         nn.init.zeros_(self.gripper_in.weight)
         nn.init.zeros_(self.gripper_in.bias)
-        self.reader = GoalReader(width, config.state_dim, config.state_places)
+        self.reader = GoalReader(
+            width, config.state_dim, config.state_frames, config.subgoals, config.state_places
+        )
         self.head = GoalHead(
             config.state_dim,
             config.state_frames,
@@ -44,6 +47,11 @@ class GoalDecoder(nn.Module):
             (config.horizon, config.action_dim),
             config.state_places,
         )
+
+    def know_camera(self, matrix: np.ndarray | None) -> None:
+        """Read places by this projection from now on, see `GoalReader.camera`; None: do not."""
+        camera = torch.zeros(3, 4) if matrix is None else torch.from_numpy(matrix)
+        self.reader.camera.copy_(camera)
 
     def loss(
         self, frames: Tensor, task: list[str], state: Tensor, shown: Demonstrated
@@ -102,7 +110,7 @@ class GoalDecoder(nn.Module):
         at = found.places[:, :count].detach() if taught else found.places[:, :count]
         if moved is not None:
             at = at - moved[:, None]  # back to where it would be, had the picture not been moved
-        return self.reader(at, found.what[:, :count], seen.words, state[:, -1]), found
+        return self.reader(at, found.what[:, :count], seen.words, state), found
 
 
 def _mean_l1(chunk: Tensor, actions: Tensor, valid: Tensor) -> Tensor:

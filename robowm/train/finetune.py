@@ -141,13 +141,15 @@ def finetune(
     if stage.done:
         return FinetuneResult(stage.out, **stage.card["result"])
 
+    from robowm.policy.goal_decoder import GoalDecoder
     from robowm.policy.modeling_vipra import PLACES, PRACTICE, SUBGOALS
     from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 
     torch.manual_seed(config.train.seed)
     policy = build_policy(demos[0], config.policy)
     carried = carry_over(directory, policy) if directory else 0
-    pre, post = make_vipra_pre_post_processors(policy.config, dataset_stats=read_stats(demos))
+    stats = read_stats(demos)
+    pre, post = make_vipra_pre_post_processors(policy.config, dataset_stats=stats)
     columns = ["action", *(["observation.state"] if policy.config.use_state else [])]
     frames = load_frames(
         demos, config.policy.backbone.size_px, columns, stage.work / "frames", None
@@ -158,6 +160,9 @@ def finetune(
     early_rows, early = rows[begun < 0.1], round(config.from_start * config.train.batch_size)
     state_names = demos[0].features.get("observation.state", {}).get("names")
     goals = find_goals(frames, policy.config, state_names)
+    if isinstance(policy.decoder, GoalDecoder) and goals is not None and goals.eye is not None:
+        mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
+        policy.decoder.know_camera(goals.eye.camera(mean, deviation))
     practises, turning = head == "goals", turning_of(demos[0].features)
     lengths = (policy.config.n_obs_steps, policy.config.chunk_size)
 

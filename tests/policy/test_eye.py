@@ -109,3 +109,16 @@ def test_extents_frame_what_moves(draw_square: Callable[..., np.ndarray]) -> Non
     np.testing.assert_allclose(found[0, 1, 1], 0, atol=0.15)  # as high as the picture's middle
     middle = seen.flow[0, CELLS // 2, CELLS // 2].astype(np.float64)
     np.testing.assert_allclose(middle, [6 * 2 / 64, 0], atol=0.04)
+
+
+def test_its_camera_sees_what_it_sees() -> None:
+    eye = Eye.fit(*arms(), NAMES)
+    assert eye is not None
+    mean, deviation = np.array([0.1, -0.2, 0.3]), np.array([0.5, 2.0, 0.7])
+    camera = eye.camera(mean, deviation)
+    assert camera is not None and camera.shape == (3, 4)
+    states = np.random.default_rng(2).uniform(-1, 1, (20, 3))
+    seen = np.c_[(states - mean) / deviation, np.ones(20)] @ camera.T
+    np.testing.assert_allclose(seen[:, :2] / seen[:, 2:], eye.places(states), atol=1e-5)
+    quadratic = Eye.fit(*arms(), None)
+    assert quadratic is not None and quadratic.camera(mean, deviation) is None

@@ -32,9 +32,9 @@ def test_the_head_sees_no_place_only_differences() -> None:
 
 def test_a_place_is_read_off_the_map_and_not_off_the_picture() -> None:
     torch.manual_seed(0)
-    reader = GoalReader(8, 4, places=(0, 1, 2)).eval()
-    at, words, now = torch.rand(5, 2, 2), torch.randn(5, 8), torch.randn(5, 4)
-    one, other = (reader(at, torch.randn(5, 2, 8), words, now) for _ in range(2))
+    reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
+    at, words, state = torch.rand(5, 2, 2), torch.randn(5, 8), torch.randn(5, 3, 4)
+    one, other = (reader(at, torch.randn(5, 2, 8), words, state) for _ in range(2))
     torch.testing.assert_close(one[..., :3], other[..., :3])
     assert not torch.allclose(one[..., 3], other[..., 3])
 
@@ -104,3 +104,25 @@ def test_it_goes_to_the_bright_spot() -> None:
 def test_it_needs_goals_it_can_point_at(changes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="no more subgoals than points"):
         GoalDecoder(replace(CONFIG, **changes))
+
+
+def test_a_known_camera_is_followed_to_the_height() -> None:
+    torch.manual_seed(0)
+    reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
+    camera = torch.tensor([[0.5, 0.1, 0.2, 0.1], [0.0, -0.4, 0.3, 0.0], [0.1, 0.05, 0.2, 1.0]])
+    reader.camera.copy_(camera)
+    at, what, words = torch.rand(5, 2, 2) - 0.5, torch.randn(5, 2, 8), torch.randn(5, 8)
+    goal = reader(at, what, words, torch.randn(5, 3, 4))
+    seen = torch.cat([goal[..., :3], torch.ones(5, 2, 1)], dim=-1) @ camera.T
+    torch.testing.assert_close(seen[..., :2] / seen[..., 2:], at)
+    again = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4))
+    assert not torch.allclose(again[..., 3], goal[..., 3])
+
+
+def test_a_level_ray_leads_nowhere_far() -> None:
+    reader = GoalReader(8, 4, 2, 1, places=(0, 1, 2)).eval()
+    reader.camera.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]]))
+    goal = reader(
+        torch.rand(3, 1, 2), torch.randn(3, 1, 8), torch.randn(3, 8), torch.randn(3, 2, 4)
+    )
+    assert goal.isfinite().all() and goal[..., :2].abs().max() <= 10
