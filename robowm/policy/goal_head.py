@@ -122,7 +122,7 @@ class GoalReader(nn.Module):
         return (self.seen(torch.cat([known, squares], dim=-1)) + turned).float()
 
     def _along_the_ray(self, at: Tensor, height: Tensor, state_dim: int) -> Tensor:
-        """States (B, G, S) seen at `at` (B, G, 2) and `height` (B, G) high; 0 in what is no place."""
+        """States (B, G, S) seen at `at` (B, G, 2), `height` (B, G) high; 0 in what is no place."""
         # two rows of a projection say (row - at * depth) . (x, y, z, 1) = 0: solve them for x, y
         rows = self.camera[:2] - at[..., None] * self.camera[2]
         (a, b), (c, d) = rows[..., 0, :2].unbind(-1), rows[..., 1, :2].unbind(-1)
