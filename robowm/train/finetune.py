@@ -1,6 +1,7 @@
 """The stage `finetune`: a policy from a world model (or from nothing) and demonstrations."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
 SCRATCH = "scratch"
+GRIPPER = r"grip|finger|jaw|claw|hand_open"
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class PolicyConfig:
     """used by `scratch`; a world model brings its own"""
     action_head: Literal["auto", "goals", "flow"] = "auto"
     """goals: what is seen tells where the hand will be at the next keyframes, and these and
-    proprioception alone what to do. flow: flow matching beside what is seen (ViPRA). auto: goals
-    where there are proprioception, subgoals and as many points"""
+    proprioception alone what to do. flow: flow matching beside what is seen (ViPRA), for tasks in
+    which the way between keyframes depends on what is seen. auto: goals for an arm whose state
+    names the hand's place (x, y, z) and whose last action is named as a gripper's, else flow"""
     state_frames: int = 3
     """moments of proprioception, the present one the last; at least the context frames are read"""
     chunk_size: int = 8
@@ -263,7 +266,8 @@ def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow
     Raises:
         UserError: `goals` was asked for, and there is nothing to set them with.
     """
-    has_state = policy.use_state and "observation.state" in demos.features
+    state, action = (demos.features.get(key) for key in ("observation.state", "action"))
+    has_state = policy.use_state and state is not None
     possible = has_state and 0 < policy.subgoals <= policy.backbone.points
     if policy.action_head == "goals" and not possible:
         raise UserError(
@@ -272,7 +276,9 @@ def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow
             f"and {policy.backbone.points} points. Take --policy.action-head auto."
         )
     if policy.action_head == "auto":
-        return "goals" if possible else "flow"
+        arm = bool(place_columns((state or {}).get("names")))
+        gripper = re.search(GRIPPER, str(((action or {}).get("names") or [""])[-1]).lower())
+        return "goals" if possible and arm and gripper else "flow"
     return policy.action_head
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from robowm.episodes import Episodes
+from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
 from robowm.policy.turning import Turning
 from robowm.train.finetune import PolicyConfig, choose_head
@@ -85,16 +85,39 @@ def test_turning_is_read_off_the_datasets_names() -> None:
     assert turning_of({"action": {"names": NAMES}}) is None
 
 
-def test_auto_takes_goals_where_it_can(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
-    demos, config = Episodes(make_dataset(tmp_path / "demos", actions=True)), PolicyConfig()
-    assert choose_head(demos, config) == "goals"
+@pytest.fixture
+def arm(tmp_path: Path) -> Episodes:
+    """An arm told where its hand goes, and its gripper."""
+    features = {
+        "observation.images.main": image_feature(16),
+        "observation.state": vector_feature("float32", [*NAMES[:3], "fingers"]),
+        "action": vector_feature("float32", ["dx", "dy", "dz", "gripper"]),
+    }
+    writer = EpisodeWriter(tmp_path / "arm", 10, features, "arm")
+    columns = {"observation.images.main": np.zeros((4, 16, 16, 3), np.uint8)}
+    writer.add(columns | {name: np.zeros((4, 4), np.float32) for name in list(features)[1:]}, "")
+    writer.close()
+    return Episodes(tmp_path / "arm")
+
+
+def test_auto_takes_goals_for_an_arm_with_a_gripper(arm: Episodes) -> None:
+    config = PolicyConfig()
+    assert choose_head(arm, config) == "goals"
     without = [
         replace(config, use_state=False),
         replace(config, subgoals=0),
         replace(config, backbone=BackboneConfig(points=1)),
     ]
     for other in without:
-        assert choose_head(demos, other) == "flow"
+        assert choose_head(arm, other) == "flow"
         with pytest.raises(UserError, match=r"needs proprioception, subgoals and as many points"):
-            choose_head(demos, replace(other, action_head="goals"))
-    assert choose_head(demos, replace(config, action_head="flow")) == "flow"
+            choose_head(arm, replace(other, action_head="goals"))
+    assert choose_head(arm, replace(config, action_head="flow")) == "flow"
+
+
+def test_auto_takes_flow_where_keyframes_may_not_tell_the_way(
+    tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    pusher = Episodes(make_dataset(tmp_path / "demos", actions=True))  # no gripper, no third axis
+    assert choose_head(pusher, PolicyConfig()) == "flow"
+    assert choose_head(pusher, PolicyConfig(action_head="goals")) == "goals"

@@ -108,11 +108,12 @@ def test_a_world_model_is_a_plain_directory(world: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "head"), [("scratch", "auto"), ("world", "auto"), ("world", "flow")]
+    ("source", "head"),
+    [("scratch", "auto"), ("scratch", "goals"), ("world", "goals"), ("world", "flow")],
 )
 def test_a_policy_comes_out_that_acts(
     source: str,
-    head: Literal["auto", "flow"],
+    head: Literal["auto", "goals", "flow"],
     request: pytest.FixtureRequest,
     demos: Path,
     tmp_path: Path,
@@ -121,7 +122,7 @@ def test_a_policy_comes_out_that_acts(
     policy = replace(TINY.finetune.policy, action_head=head)
     result = finetune(model, demos, tmp_path / "policy", replace(TINY.finetune, policy=policy))
     written = json.loads((tmp_path / "policy" / "config.json").read_text())
-    assert written["action_head"] == ("flow" if head == "flow" else "goals")
+    assert written["action_head"] == ("goals" if head == "goals" else "flow")
     assert (written["n_obs_steps"], written["context_frames"]) == (3, 2)
     card = read_card(tmp_path / "policy")
     assert card is not None and card["dataset_sha256"] == [directory_sha256(demos)]
