@@ -21,7 +21,7 @@ from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import find_goals
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
-from robowm.train.practice import practise, turning_of
+from robowm.train.practice import named, practise, turning_of
 from robowm.train.pretrain import KIND
 from robowm.train.pseudo_labels import decoder_for
 from robowm.world.backbone import BackboneConfig
@@ -161,8 +161,7 @@ def finetune(
     rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode])
     begun = (rows - frames.start[rows]) / (frames.end[rows] - frames.start[rows])
     early_rows, early = rows[begun < 0.1], round(config.from_start * config.train.batch_size)
-    state_names = demos[0].features.get("observation.state", {}).get("names")
-    goals = find_goals(frames, policy.config, state_names)
+    goals = find_goals(frames, policy.config, named(demos[0].features, "observation.state"))
     if isinstance(policy.decoder, GoalDecoder) and goals is not None and goals.eye is not None:
         mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
         policy.decoder.know_camera(goals.eye.camera(mean, deviation))
@@ -266,8 +265,8 @@ def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow
     Raises:
         UserError: `goals` was asked for, and there is nothing to set them with.
     """
-    state, action = (demos.features.get(key) for key in ("observation.state", "action"))
-    has_state = policy.use_state and state is not None
+    has_state = policy.use_state and "observation.state" in demos.features
+    state, action = (named(demos.features, key) for key in ("observation.state", "action"))
     possible = has_state and 0 < policy.subgoals <= policy.backbone.points
     if policy.action_head == "goals" and not possible:
         raise UserError(
@@ -276,8 +275,7 @@ def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow
             f"and {policy.backbone.points} points. Take --policy.action-head auto."
         )
     if policy.action_head == "auto":
-        arm = bool(place_columns((state or {}).get("names")))
-        gripper = re.search(GRIPPER, str(((action or {}).get("names") or [""])[-1]).lower())
+        arm, gripper = place_columns(state), re.search(GRIPPER, (action or [""])[-1].lower())
         return "goals" if possible and arm and gripper else "flow"
     return policy.action_head
 
@@ -294,7 +292,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
     from robowm.policy.configuration_vipra import VipraConfig
     from robowm.policy.modeling_vipra import VipraPolicy
 
-    camera, state = demos.camera(), demos.features.get("observation.state", {})
+    camera, state = demos.camera(), named(demos.features, "observation.state")
     wanted = {camera, "action", *(["observation.state"] if config.use_state else [])}
     features = dataset_to_policy_features({k: f for k, f in demos.features.items() if k in wanted})
     b = config.backbone
@@ -304,7 +302,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             n_obs_steps=max(b.context_frames, config.state_frames if config.use_state else 1),
             context_frames=b.context_frames,
             action_head=choose_head(demos, config),
-            state_places=list(place_columns(state.get("names"))) if config.use_state else [],
+            state_places=list(place_columns(state)) if config.use_state else [],
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},
             chunk_size=config.chunk_size,

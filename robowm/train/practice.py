@@ -1,6 +1,5 @@
 """Moments of demonstrations for a head that needs no picture, turned as they come."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,8 +52,10 @@ def practise(
 
 def turning_of(features: dict[str, Any]) -> Turning | None:
     """How a dataset's proprioception and actions turn; None if they do not."""
-    names: list[Sequence[str] | None] = []
-    for column in ("observation.state", "action"):
-        named = features.get(column, {}).get("names")
-        names.append(named if isinstance(named, list) else None)
-    return Turning.of(*names)
+    return Turning.of(named(features, "observation.state"), named(features, "action"))
+
+
+def named(features: dict[str, Any], column: str) -> list[str] | None:
+    """The names of a column's numbers; None where a dataset has none, or not a plain list."""
+    names = features.get(column, {}).get("names")
+    return names if isinstance(names, list) else None
