@@ -143,7 +143,8 @@ def test_defaults_are_those_of_the_stage() -> None:
     ours, stage = VipraConfig(), PolicyConfig()
     for part in (stage, stage.backbone):
         for field in fields(part):
-            if hasattr(ours, field.name):
+            # LeRobot's loop knows no keyframes, so there is nothing for `auto` to choose
+            if hasattr(ours, field.name) and field.name != "action_head":
                 assert getattr(ours, field.name) == getattr(part, field.name), field.name
     assert ours.n_obs_steps == stage.backbone.context_frames
 
