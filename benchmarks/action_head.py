@@ -197,11 +197,8 @@ class Head:
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         rows, frames = demos.rows(case.demos), demos.frames
-        goals = Goals(
-            frames.columns["observation.state"][goal_rows(frames, SUBGOALS)],
-            np.zeros((len(frames.end), SUBGOALS, 2), np.float32),
-            None,
-        )
+        states = frames.columns["observation.state"][goal_rows(frames, SUBGOALS)]
+        goals = Goals(states, None, None)
         stats = {}
         for key, values in frames.columns.items():
             used = torch.from_numpy(values[rows].astype(np.float32))

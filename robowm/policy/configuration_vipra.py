@@ -15,7 +15,7 @@ HEADS = ("flow", "goals")
 @PreTrainedConfig.register_subclass("vipra")
 @dataclass
 class VipraConfig(PreTrainedConfig):
-    """The flow-matching chunk policy. Times are in control steps."""
+    """The chunk policy, with either head. Times are in control steps."""
 
     n_obs_steps: int = 2
     """T, moments of proprioception"""
@@ -35,7 +35,7 @@ class VipraConfig(PreTrainedConfig):
     flow_steps: int = 10
     noise_scale: float = 1.0
     """standard deviation of the noise that a chunk is made from: 1 draws among what was
-    demonstrated (ViPRA), less keeps nearer to its middle, 0 always takes the same"""
+    demonstrated (ViPRA), less keeps nearer to its middle, 0 always takes the same; flow only"""
     subgoals: int = 2
     """keyframes (gripper changes, the end) whose proprioception is foretold; 0: none"""
     subgoal_weight: float = 1.0

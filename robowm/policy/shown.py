@@ -56,7 +56,7 @@ class Demonstrated:
         valid: bool (B, H), False after an episode's end.
         subgoals: float32 (B, G, S), proprioception at the next keyframes; None: not known.
         places: float32 (B, G, 2), where the hand will be seen then, (x, y) from -1 to 1, NaN where
-            that is not known; None: nowhere.
+            that is not known; None: not known anywhere, and what is read off them teaches them.
         moved: float32 (B, 2), by how much the pictures were moved, in the units of places; None:
             they were not. The arm was not moved with them.
         practice: further moments for a head that needs no picture.

@@ -13,6 +13,7 @@ import torch
 from robowm.artefact import directory_sha256, open_stage, plain
 from robowm.episodes import DEFAULT_LABELS, Episodes
 from robowm.errors import UserError
+from robowm.latent.reality.truth import column_names
 from robowm.nn.directory import fingerprint, load_weights, read_config, resolve
 from robowm.policy.control_map import DECODER
 from robowm.policy.eye import place_columns
@@ -21,7 +22,7 @@ from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import find_goals
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
-from robowm.train.practice import named, practise, turning_of
+from robowm.train.practice import practise, turning_of
 from robowm.train.pretrain import KIND
 from robowm.train.pseudo_labels import decoder_for
 from robowm.world.backbone import BackboneConfig
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
 SCRATCH = "scratch"
-GRIPPER = r"grip|finger|jaw|claw|hand_open"
+GRIPPER = r"grip|finger|jaw|claw"
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,13 @@ def finetune(
     rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode])
     begun = (rows - frames.start[rows]) / (frames.end[rows] - frames.start[rows])
     early_rows, early = rows[begun < 0.1], round(config.from_start * config.train.batch_size)
-    goals = find_goals(frames, policy.config, named(demos[0].features, "observation.state"))
+    names = column_names(demos[0], "observation.state") if policy.config.use_state else None
+    goals = find_goals(frames, policy.config, names)
+    practises = isinstance(policy.decoder, GoalDecoder)
     if isinstance(policy.decoder, GoalDecoder) and goals is not None and goals.eye is not None:
         mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
         policy.decoder.know_camera(goals.eye.camera(mean, deviation))
-    practises, turning = head == "goals", turning_of(demos[0].features)
+    turning = turning_of(demos[0]) if practises else None
     lengths = (policy.config.n_obs_steps, policy.config.chunk_size)
 
     def loss_of(
@@ -177,7 +180,8 @@ def finetune(
         if goals is not None:
             states = torch.from_numpy(goals.states[chosen])
             batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]
-            batch[PLACES] = torch.from_numpy(goals.places[chosen])
+            if goals.places is not None:
+                batch[PLACES] = torch.from_numpy(goals.places[chosen])
             if practises:
                 some = rng.choice(rows, config.practice)
                 batch[PRACTICE] = practise(frames, goals, some, lengths, turning, pre)
@@ -266,7 +270,6 @@ def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow
         UserError: `goals` was asked for, and there is nothing to set them with.
     """
     has_state = policy.use_state and "observation.state" in demos.features
-    state, action = (named(demos.features, key) for key in ("observation.state", "action"))
     possible = has_state and 0 < policy.subgoals <= policy.backbone.points
     if policy.action_head == "goals" and not possible:
         raise UserError(
@@ -275,8 +278,9 @@ def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow
             f"and {policy.backbone.points} points. Take --policy.action-head auto."
         )
     if policy.action_head == "auto":
-        arm, gripper = place_columns(state), re.search(GRIPPER, (action or [""])[-1].lower())
-        return "goals" if possible and arm and gripper else "flow"
+        arm = possible and place_columns(column_names(demos, "observation.state"))
+        gripper = re.search(GRIPPER, column_names(demos, "action")[-1].lower())
+        return "goals" if arm and gripper else "flow"
     return policy.action_head
 
 
@@ -292,7 +296,9 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
     from robowm.policy.configuration_vipra import VipraConfig
     from robowm.policy.modeling_vipra import VipraPolicy
 
-    camera, state = demos.camera(), named(demos.features, "observation.state")
+    camera = demos.camera()
+    use_state = config.use_state and "observation.state" in demos.features
+    names = column_names(demos, "observation.state") if use_state else None
     wanted = {camera, "action", *(["observation.state"] if config.use_state else [])}
     features = dataset_to_policy_features({k: f for k, f in demos.features.items() if k in wanted})
     b = config.backbone
@@ -302,7 +308,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             n_obs_steps=max(b.context_frames, config.state_frames if config.use_state else 1),
             context_frames=b.context_frames,
             action_head=choose_head(demos, config),
-            state_places=list(place_columns(state)) if config.use_state else [],
+            state_places=list(place_columns(names)),
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},
             chunk_size=config.chunk_size,
@@ -313,7 +319,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             subgoal_weight=config.subgoal_weight,
             place_weight=config.place_weight,
             causal_actions=config.causal_actions,
-            use_state=config.use_state and "observation.state" in demos.features,
+            use_state=use_state,
             size_px=b.size_px,
             grid=b.grid,
             points=b.points,
@@ -361,14 +367,12 @@ def read_stats(demos: Sequence[Episodes]) -> dict[str, dict[str, torch.Tensor]]:
 def demonstration_batch(frames: Frames, rows: np.ndarray, policy: "VipraPolicy") -> dict[str, Any]:
     """LeRobot's training dictionary for windows that begin at `rows`, before normalisation."""
     config = policy.config
-    start, end = frames.start[rows][:, None], frames.end[rows][:, None]
-    moments = np.maximum(rows[:, None] + np.arange(1 - config.n_obs_steps, 1), start)
-    steps = rows[:, None] + np.arange(config.chunk_size)
+    moments, steps, valid = frames.around(rows, config.n_obs_steps, config.chunk_size)
     looked_at = policy.decoder.config.backbone.context_frames
     batch: dict[str, Any] = {
         config.camera: frames.pictures(moments[:, -looked_at:]),
-        "action": torch.from_numpy(frames.columns["action"][np.minimum(steps, end - 1)]),
-        "action_is_pad": torch.from_numpy(steps >= end),
+        "action": torch.from_numpy(frames.columns["action"][steps]),
+        "action_is_pad": torch.from_numpy(~valid),
         "task": frames.instructions(rows),
     }
     if config.use_state:

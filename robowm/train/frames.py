@@ -41,6 +41,21 @@ class Frames:
         pictures = taken.permute(0, 3, 1, 2).contiguous().float() / 255
         return pictures.unflatten(0, rows.shape)
 
+    def around(
+        self, rows: np.ndarray, moments: int, horizon: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What lies about each of N rows, within its episode.
+
+        Returns:
+            int64 (N, moments), up to the row itself, an episode's first row repeated before it;
+            int64 (N, horizon), from the row on, the last row repeated after it; bool (N, horizon),
+            which of the latter are not such repetitions.
+        """
+        start, end = self.start[rows][:, None], self.end[rows][:, None]
+        before = np.maximum(rows[:, None] + np.arange(1 - moments, 1), start)
+        ahead = rows[:, None] + np.arange(horizon)
+        return before, np.minimum(ahead, end - 1), ahead < end
+
     def instructions(self, rows: np.ndarray) -> list[str]:
         """The instruction of each row."""
         return [self.tasks[i] for i in self.task[rows]]

@@ -26,12 +26,12 @@ class Goals:
 
     Attributes:
         states: float32 (N, G, S), proprioception there, in the robot's units.
-        places: float32 (N, G, 2), where in the picture, (x, y) from -1 to 1; NaN if not known.
+        places: float32 (N, G, 2), where in the picture, (x, y) from -1 to 1; None: not known.
         eye: what the places were found with; None: motion does not tell where the hand is.
     """
 
     states: np.ndarray
-    places: np.ndarray
+    places: np.ndarray | None
     eye: Eye | None
 
 
@@ -45,9 +45,7 @@ def find_goals(
     rows = goal_rows(frames, config.subgoals)
     wanted = config.place_weight and config.points
     eye = learn_eye(frames, states, state_names) if wanted else None
-    places = np.full((*rows.shape, 2), np.nan, np.float32)
-    if eye is not None:
-        places = eye.places(states[rows])
+    places = None if eye is None else eye.places(states[rows])
     return Goals(states[rows].astype(np.float32), places, eye)
 
 

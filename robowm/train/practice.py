@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from robowm.episodes import Episodes
+from robowm.latent.reality.truth import column_names
 from robowm.policy.shown import Practice
 from robowm.policy.turning import Turning, any_angle
 from robowm.train.frames import Frames
@@ -29,15 +31,13 @@ def practise(
         turning: None: as they were recorded.
         pre: the policy's preprocessor, which normalises.
     """
-    start, end = frames.start[rows][:, None], frames.end[rows][:, None]
-    before = np.maximum(rows[:, None] + np.arange(1 - shape[0], 1), start)
-    steps = rows[:, None] + np.arange(shape[1])
+    before, steps, valid = frames.around(rows, *shape)
     state, subgoals, actions = (
         torch.from_numpy(np.asarray(values, np.float32))
         for values in (
             frames.columns["observation.state"][before],
             goals.states[rows],
-            frames.columns["action"][np.minimum(steps, end - 1)],
+            frames.columns["action"][steps],
         )
     )
     if turning is not None:
@@ -46,16 +46,14 @@ def practise(
         actions = turning.actions(actions, angle_rad)
     normal = pre({"observation.state": torch.cat([state, subgoals], dim=1), "action": actions})
     moments = normal["observation.state"]
-    valid = torch.from_numpy(steps < end).to(moments.device)
-    return Practice(moments[:, : shape[0]], moments[:, shape[0] :], normal["action"], valid)
+    return Practice(
+        state=moments[:, : shape[0]],
+        subgoals=moments[:, shape[0] :],
+        actions=normal["action"],
+        valid=torch.from_numpy(valid).to(moments.device),
+    )
 
 
-def turning_of(features: dict[str, Any]) -> Turning | None:
+def turning_of(demos: Episodes) -> Turning | None:
     """How a dataset's proprioception and actions turn; None if they do not."""
-    return Turning.of(named(features, "observation.state"), named(features, "action"))
-
-
-def named(features: dict[str, Any], column: str) -> list[str] | None:
-    """The names of a column's numbers; None where a dataset has none, or not a plain list."""
-    names = features.get(column, {}).get("names")
-    return names if isinstance(names, list) else None
+    return Turning.of(*(column_names(demos, name) for name in ("observation.state", "action")))

@@ -126,3 +126,19 @@ def test_a_level_ray_leads_nowhere_far() -> None:
         torch.rand(3, 1, 2), torch.randn(3, 1, 8), torch.randn(3, 8), torch.randn(3, 2, 4)
     )
     assert goal.isfinite().all() and goal[..., :2].abs().max() <= 10
+
+
+@pytest.mark.parametrize("taught", [True, False])
+def test_places_learn_from_what_is_read_off_them_only_if_untaught(taught: bool) -> None:
+    torch.manual_seed(0)
+    net = GoalDecoder(CONFIG)
+    places = torch.zeros(2, 2, 2) if taught else None
+    shown = Demonstrated(
+        torch.randn(2, 4, 2), torch.ones(2, 4, dtype=torch.bool), torch.randn(2, 2, 4), places
+    )
+    found = net.backbone.points
+    assert found is not None
+    net.reader.looked.zero_()  # what is left comes from the places alone
+    loss = net.loss(torch.rand(2, 2, 3, 16, 16), ["", ""], torch.randn(2, 3, 4), shown)
+    loss["subgoal_l1"].backward()
+    assert (found.query.grad is None or not found.query.grad.any()) == taught

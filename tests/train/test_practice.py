@@ -1,5 +1,6 @@
 """Moments to practise on: the right rows, turned together; and which head a policy gets."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from robowm import recipes
 from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
 from robowm.policy.turning import Turning
-from robowm.train.finetune import PolicyConfig, choose_head
+from robowm.train.finetune import PolicyConfig, choose_head, finetune
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
 from robowm.train.practice import practise, turning_of
@@ -47,7 +49,7 @@ def same(batch: dict[str, Any]) -> dict[str, Any]:
 def shown() -> tuple[Frames, Goals]:
     frames = frames_of([5, 7])
     states = frames.columns["observation.state"][goal_rows(frames, 2)]
-    return frames, Goals(states, np.zeros((12, 2, 2), np.float32), None)
+    return frames, Goals(states, None, None)
 
 
 def test_moments_stay_within_their_episode(shown: tuple[Frames, Goals]) -> None:
@@ -76,13 +78,6 @@ def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) ->
         torch.testing.assert_close(angle(one, other), by[:, None].expand(-1, one.shape[1], 2))
         torch.testing.assert_close(one[..., 2:], other[..., 2:])
     assert by[:, 0].std() > 0.3  # every moment by another
-
-
-def test_turning_is_read_off_the_datasets_names() -> None:
-    features = {"observation.state": {"names": NAMES}, "action": {"names": NAMES}}
-    assert turning_of(features) == Turning(((0, 1, 2),), ((0, 1, 2),))
-    assert turning_of({"observation.state": {"names": None}, "action": {"names": NAMES}}) is None
-    assert turning_of({"action": {"names": NAMES}}) is None
 
 
 @pytest.fixture
@@ -121,3 +116,24 @@ def test_auto_takes_flow_where_keyframes_may_not_tell_the_way(
     pusher = Episodes(make_dataset(tmp_path / "demos", actions=True))  # no gripper, no third axis
     assert choose_head(pusher, PolicyConfig()) == "flow"
     assert choose_head(pusher, PolicyConfig(action_head="goals")) == "goals"
+
+
+def test_turning_is_read_off_the_datasets_names(
+    arm: Episodes, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    assert turning_of(arm) == Turning(((0, 1, 2),), ((0, 1, 2),))
+    assert turning_of(Episodes(make_dataset(tmp_path / "demos", actions=True))) is None
+    info = json.loads((arm.root / "meta" / "info.json").read_text())
+    state = info["features"]["observation.state"]
+    state["names"] = {"motors": state["names"]}  # LeRobot writes this, too
+    (arm.root / "meta" / "info.json").write_text(json.dumps(info))
+    again = Episodes(arm.root)
+    assert turning_of(again) == turning_of(arm) and choose_head(again, PolicyConfig()) == "goals"
+
+
+def test_places_that_are_not_known_are_not_taught(arm: Episodes, tmp_path: Path) -> None:
+    recipe = recipes.load("policies/vipra").tiny().finetune
+    recipe = replace(recipe, train=replace(recipe.train, steps=2, batch_size=4))
+    finetune("scratch", arm.root, tmp_path / "policy", recipe)  # nothing moves: no eye
+    curves = json.loads((tmp_path / "policy" / "curves.json").read_text())["series"]
+    assert "action_l1" in curves and "place_nats" not in curves
