@@ -72,7 +72,7 @@ def labels(root: Path) -> None:
 
 def world_model(root: Path) -> None:
     from robowm.nn.directory import load_weights
-    from robowm.train.finetune import read_world_model
+    from robowm.train.build_policy import read_world_model
     from robowm.world.vipra import ViPRAWorldModel
 
     load_weights(root, ViPRAWorldModel(read_world_model(root)))

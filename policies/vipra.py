@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from robowm.latent.model import LatentActionConfig
-from robowm.train.finetune import FinetuneConfig, PolicyConfig
+from robowm.train.build_policy import PolicyConfig
+from robowm.train.finetune import FinetuneConfig
 from robowm.train.label import LabelConfig
 from robowm.train.label_vipra import ViPRALabelConfig
 from robowm.train.loop import TrainConfig

@@ -26,6 +26,9 @@ class VipraConfig(PreTrainedConfig):
     will be at the next keyframes, and these and proprioception alone what to do (needs both)"""
     state_places: list[int] = field(default_factory=list)
     """columns of the state that are the hand's place (x, y, z), where it has one"""
+    state_vectors: list[list[int]] = field(default_factory=list)
+    """columns of every other vector in it, such as the hand's axes: with them `goals` finds how
+    the hand will be turned by turning the picture; empty: it reads it off the point"""
     chunk_size: int = 8
     """H, actions predicted at once"""
     n_action_steps: int = 4
@@ -90,6 +93,7 @@ class VipraConfig(PreTrainedConfig):
             state_dim=state.shape[0] if state else 0,
             state_frames=self.n_obs_steps,
             state_places=tuple(self.state_places),
+            state_vectors=tuple((x, y, z) for x, y, z in self.state_vectors),
             action_dim=self.action_feature.shape[0],
             horizon=self.chunk_size,
             subgoals=self.subgoals,

@@ -70,6 +70,7 @@ class VipraPolicy(PreTrainedPolicy):
             "action_l1": 1.0,
             "subgoal_l1": self.config.subgoal_weight,
             "place_nats": self.config.place_weight,
+            "heading_nats": self.config.place_weight,
         }
         total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         return total, {name: loss.item() for name, loss in losses.items()}

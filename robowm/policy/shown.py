@@ -18,6 +18,8 @@ class DecoderConfig:
     """T, moments of proprioception, the present one the last"""
     state_places: tuple[int, ...] = ()
     """columns of the state that are the hand's place; used by the head that acts on goals"""
+    state_vectors: tuple[tuple[int, int, int], ...] = ()
+    """columns of every other vector in it, such as the hand's axes; likewise"""
     action_dim: int = 7
     """A, numbers of one action"""
     horizon: int = 8

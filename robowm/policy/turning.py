@@ -13,6 +13,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from robowm.policy.eye import place_columns
+
 type Triple = tuple[int, int, int]
 
 
@@ -43,11 +45,11 @@ class Turning:
 
     def states(self, values: Tensor, angle_rad: Tensor) -> Tensor:
         """States (B, ..., S) in the robot's units, each sample turned by its angle (B,)."""
-        return _turned(values, angle_rad, self.state)
+        return turn(values, angle_rad, self.state)
 
     def actions(self, values: Tensor, angle_rad: Tensor) -> Tensor:
         """Actions (B, ..., A) in the robot's units, each sample turned by its angle (B,)."""
-        return _turned(values, angle_rad, self.action)
+        return turn(values, angle_rad, self.action)
 
 
 def vectors(names: Sequence[str]) -> tuple[Triple, ...]:
@@ -63,13 +65,21 @@ def vectors(names: Sequence[str]) -> tuple[Triple, ...]:
     return tuple(found)
 
 
+def directions_of(names: Sequence[str] | None) -> list[list[int]]:
+    """Columns of every vector but the hand's place, (x, y, z) each."""
+    place = set(place_columns(names))
+    return [list(triple) for triple in vectors(names or ()) if not place & set(triple)]
+
+
 def any_angle(count: int) -> Tensor:
     """float32 (count,), evenly over the circle."""
     return (2 * torch.rand(count) - 1) * math.pi
 
 
-def _turned(values: Tensor, angle_rad: Tensor, triples: tuple[Triple, ...]) -> Tensor:
-    angle_rad = angle_rad.reshape(-1, *[1] * (values.ndim - 2))
+def turn(values: Tensor, angle_rad: Tensor, triples: Sequence[Triple]) -> Tensor:
+    """The vectors in values (B, ..., S) turned about the vertical by angles (B,) or (B, ...)."""
+    missing = values.ndim - 1 - angle_rad.ndim
+    angle_rad = angle_rad.reshape(*angle_rad.shape, *[1] * missing)
     sine, cosine = angle_rad.sin(), angle_rad.cos()
     turned = values.clone()
     for x, y, _ in triples:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from robowm.policy.goal_decoder import GoalDecoder
-from robowm.policy.goal_head import GoalHead, GoalReader
+from robowm.policy.goal_head import GoalHead
+from robowm.policy.goal_reader import GoalReader
 from robowm.policy.shown import DecoderConfig, Demonstrated, Practice
 from robowm.world.backbone import BackboneConfig
 
@@ -18,6 +19,7 @@ CONFIG = DecoderConfig(
     action_dim=2,
     horizon=4,
 )
+UNSEEN = (torch.zeros(1, 3, 16, 16), None)  # without directions no picture is turned
 
 
 def test_the_head_sees_no_place_only_differences() -> None:
@@ -34,7 +36,7 @@ def test_a_place_is_read_off_the_map_and_not_off_the_picture() -> None:
     torch.manual_seed(0)
     reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
     at, words, state = torch.rand(5, 2, 2), torch.randn(5, 8), torch.randn(5, 3, 4)
-    one, other = (reader(at, torch.randn(5, 2, 8), words, state) for _ in range(2))
+    one, other = (reader(at, torch.randn(5, 2, 8), words, state, UNSEEN)[0] for _ in range(2))
     torch.testing.assert_close(one[..., :3], other[..., :3])
     assert not torch.allclose(one[..., 3], other[..., 3])
 
@@ -46,7 +48,9 @@ def test_a_moved_picture_does_not_move_the_goal() -> None:
     seen = net.backbone(frames, ["", ""])
     reads: list[torch.Tensor] = []
     net.reader.register_forward_pre_hook(lambda _, inputs: reads.append(inputs[0]))
-    net._look(frames, ["", ""], state, moved=torch.tensor([[0.25, 0.0], [0.0, -0.5]]))
+    moved = torch.tensor([[0.25, 0.0], [0.0, -0.5]])
+    valid = torch.ones(2, 4, dtype=torch.bool)
+    net.loss(frames, ["", ""], state, Demonstrated(torch.zeros(2, 4, 2), valid, moved=moved))
     expected = seen.points.places[:, :2] - torch.tensor([[[0.25, 0.0]], [[0.0, -0.5]]])
     torch.testing.assert_close(reads[0], expected)
 
@@ -112,19 +116,18 @@ def test_a_known_camera_is_followed_to_the_height() -> None:
     camera = torch.tensor([[0.5, 0.1, 0.2, 0.1], [0.0, -0.4, 0.3, 0.0], [0.1, 0.05, 0.2, 1.0]])
     reader.camera.copy_(camera)
     at, what, words = torch.rand(5, 2, 2) - 0.5, torch.randn(5, 2, 8), torch.randn(5, 8)
-    goal = reader(at, what, words, torch.randn(5, 3, 4))
+    goal, _ = reader(at, what, words, torch.randn(5, 3, 4), UNSEEN)
     seen = torch.cat([goal[..., :3], torch.ones(5, 2, 1)], dim=-1) @ camera.T
     torch.testing.assert_close(seen[..., :2] / seen[..., 2:], at)
-    again = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4))
+    again, _ = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4), UNSEEN)
     assert not torch.allclose(again[..., 3], goal[..., 3])
 
 
 def test_a_level_ray_leads_nowhere_far() -> None:
     reader = GoalReader(8, 4, 2, 1, places=(0, 1, 2)).eval()
     reader.camera.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]]))
-    goal = reader(
-        torch.rand(3, 1, 2), torch.randn(3, 1, 8), torch.randn(3, 8), torch.randn(3, 2, 4)
-    )
+    at, what, words = torch.rand(3, 1, 2), torch.randn(3, 1, 8), torch.randn(3, 8)
+    goal, _ = reader(at, what, words, torch.randn(3, 2, 4), UNSEEN)
     assert goal.isfinite().all() and goal[..., :2].abs().max() <= 10
 
 

@@ -16,7 +16,7 @@ from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
 from robowm.policy.modeling_vipra import VipraPolicy, shifted
 from robowm.policy.processor_vipra import make_vipra_pre_post_processors
-from robowm.train.finetune import PolicyConfig
+from robowm.train.build_policy import PolicyConfig
 
 CAMERA = "observation.images.front"
 STATS = {

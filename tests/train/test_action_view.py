@@ -21,7 +21,7 @@ from robowm.policy.control_map import ControlMap, Labelled
 from robowm.statistics import stats_of
 from robowm.swap import commit
 from robowm.train.action_view import as_action
-from robowm.train.finetune import check_actions
+from robowm.train.demonstrations import check_actions
 from robowm.train.labels_on_disk import stage_labels
 
 CAMERA = "observation.images.main"

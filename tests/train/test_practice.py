@@ -14,7 +14,8 @@ from robowm import recipes
 from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
 from robowm.policy.turning import Turning
-from robowm.train.finetune import PolicyConfig, choose_head, finetune
+from robowm.train.build_policy import PolicyConfig, choose_head
+from robowm.train.finetune import finetune
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
 from robowm.train.practice import practise, turning_of

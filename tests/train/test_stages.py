@@ -19,7 +19,8 @@ from robowm.policy.control_map import ControlMap
 from robowm.policy.lerobot_controller import load_controller
 from robowm.train.action_view import as_action
 from robowm.train.control import fit_control_map
-from robowm.train.finetune import finetune, read_stats
+from robowm.train.demonstrations import read_stats
+from robowm.train.finetune import finetune
 from robowm.train.frames import held_out, load_frames
 from robowm.train.goals import goal_rows
 from robowm.train.label import label
@@ -228,7 +229,7 @@ def test_labelled_demonstrations_bring_the_map_to_controls(
 
 
 def test_pretrained_weights_are_where_the_policy_starts(world: Path, demos: Path) -> None:
-    from robowm.train.finetune import build_policy, carry_over, read_world_model
+    from robowm.train.build_policy import build_policy, carry_over, read_world_model
     from robowm.train.pretrain import KIND  # noqa: F401
 
     shape = read_world_model(world).backbone

@@ -1,0 +1,141 @@
+"""What is seen to where the hand will be: the first points of the picture as subgoals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robowm.policy.goal_head import MOVED
+from robowm.policy.heading import Heading
+from robowm.policy.turning import Triple
+
+READER, WHICH, LOOK_DROPOUT = 128, 16, 0.2
+LEAST_AREA = 1e-4
+FARTHEST = 10.0  # deviations: further than that no hand goes
+
+
+class GoalReader(nn.Module):
+    """The first G points in the picture to the proprioception that the arm will have there.
+
+    Where the hand will be follows from where it will be seen: no feature of the picture has a say
+    in it. Where the camera is known (`camera`, found from motion by `robowm.policy.eye`), only the
+    height is learnt, and the point is followed along its ray to there; else all is. How the hand
+    will be turned is found by turning the picture about there (`robowm.policy.heading`), where
+    there is a camera and the state holds directions; else it is read off what is seen.
+
+    Args:
+        width: D, length of a token.
+        state_dim: S.
+        frames: T, moments of proprioception.
+        subgoals: G.
+        places: columns of the state that are the hand's place, x, y and z; none: it has no such.
+        vectors: columns of every other vector in it; none: no picture is turned.
+
+    Attributes:
+        camera: (3, 4), from a place in normalised units, and 1, to a point in the picture, (x, y)
+            from -1 to 1, as homogeneous coordinates; zeros: not known.
+    """
+
+    looked: Tensor
+    camera: Tensor
+
+    def __init__(
+        self,
+        width: int,
+        state_dim: int,
+        frames: int,
+        subgoals: int,
+        places: Sequence[int],
+        vectors: Sequence[Triple] = (),
+    ) -> None:
+        super().__init__()
+        self.places = tuple(places)
+        self.which = nn.Parameter(0.3 * torch.randn(subgoals, WHICH))
+        known = width + frames * state_dim + WHICH
+        self.known = _three(known, state_dim)
+        self.seen = _three(known + 5, state_dim)
+        self.look = nn.Sequential(nn.Dropout(LOOK_DROPOUT), *_three(width + known + 2, state_dim))
+        looked = torch.ones(state_dim)
+        looked[list(places)] = 0
+        self.register_buffer("looked", looked, persistent=False)
+        self.register_buffer("camera", torch.zeros(3, 4))
+        self.heading = Heading(width + WHICH, state_dim, places, vectors) if vectors else None
+
+    def know_camera(
+        self, matrix: np.ndarray | None, mean: np.ndarray, deviation: np.ndarray
+    ) -> None:
+        """Read places by this projection from now on; None: do not.
+
+        Args:
+            matrix: (3, 4), see `camera`.
+            mean, deviation: (S,), of the state, by which it is normalised.
+        """
+        self.camera.copy_(torch.zeros(3, 4) if matrix is None else torch.from_numpy(matrix))
+        if self.heading is not None:
+            self.heading.mean.copy_(torch.from_numpy(mean))
+            self.heading.deviation.copy_(torch.from_numpy(deviation))
+
+    def forward(
+        self,
+        at: Tensor,
+        what: Tensor,
+        words: Tensor,
+        state: Tensor,
+        picture: tuple[Tensor, Tensor | None],
+        shown: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Subgoals (B, G, S), and the cross-entropy of their headings; None where there is none.
+
+        Args:
+            at: (B, G, 2), where in the picture, from -1 to 1.
+            what: (B, G, D), what is seen there.
+            words: (B, D), the instruction.
+            state: (B, T, S), proprioception, oldest first.
+            picture: (B, 3, size, size) in [0, 1], and by how much it was moved, (B, 2) in the
+                units of `at`, or None.
+            shown: (B, G, S), the true subgoals, where they are known.
+        """
+        now = state[:, -1]
+        steps = MOVED * (now[:, None] - state[:, :-1]).flatten(1)
+        shared = torch.cat([words, now, steps], dim=1)[:, None].expand(-1, at.shape[1], -1)
+        which = self.which.expand(len(at), -1, -1)
+        known = torch.cat([shared, which], dim=-1)
+        turned = self.look(torch.cat([what, known, at], dim=-1)) * self.looked
+        if not self.places or not self.camera.any():
+            x, y = at[..., :1], at[..., 1:]
+            squares = torch.cat([at, x * x, x * y, y * y], dim=-1)
+            return (self.seen(torch.cat([known, squares], dim=-1)) + turned).float(), None
+        blind = self.known(known).float()
+        ahead = blind * self.looked
+        height = blind[..., self.places[2]]
+        there = self._along_the_ray(at.float(), height, now.shape[1])
+        goals = there + (ahead + turned).float()
+        if self.heading is None or not self.heading.directions():
+            return goals, None
+        columns = [column for triple in self.heading.directions() for column in triple]
+        goals[..., columns] = blind[..., columns]
+        asked = torch.cat([words[:, None].expand(-1, at.shape[1], -1), which], dim=-1)
+        seen = (picture[0], self.camera, picture[1])
+        headed: tuple[Tensor, Tensor | None] = self.heading(goals, now, asked, seen, shown)
+        return headed
+
+    def _along_the_ray(self, at: Tensor, height: Tensor, state_dim: int) -> Tensor:
+        """States (B, G, S) seen at `at` (B, G, 2), `height` (B, G) high; 0 in what is no place."""
+        # two rows of a projection say (row - at * depth) . (x, y, z, 1) = 0: solve them for x, y
+        rows = self.camera[:2] - at[..., None] * self.camera[2]
+        (a, b), (c, d) = rows[..., 0, :2].unbind(-1), rows[..., 1, :2].unbind(-1)
+        right = -(rows[..., 2] * height[..., None] + rows[..., 3])
+        p, q = right.unbind(-1)
+        area = a * d - b * c
+        area = torch.where(area.abs() < LEAST_AREA, LEAST_AREA, area)  # a ray that is nearly level
+        found = at.new_zeros(*at.shape[:2], state_dim)
+        found[..., self.places[0]] = ((p * d - q * b) / area).clamp(-FARTHEST, FARTHEST)
+        found[..., self.places[1]] = ((a * q - c * p) / area).clamp(-FARTHEST, FARTHEST)
+        found[..., self.places[2]] = height
+        return found
+
+
+def _three(count: int, out: int) -> nn.Sequential:
+    layers = [nn.Linear(count, READER), nn.SiLU(), nn.Linear(READER, READER), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(READER, out))

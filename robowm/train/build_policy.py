@@ -1,0 +1,141 @@
+"""An untrained policy for a dataset's robot, and what a world model brings to it."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from robowm.episodes import Episodes
+from robowm.errors import UserError
+from robowm.latent.reality.truth import column_names
+from robowm.nn.directory import load_weights, read_config
+from robowm.policy.eye import place_columns
+from robowm.policy.turning import directions_of
+from robowm.train.pretrain import KIND
+from robowm.world.backbone import BackboneConfig
+from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
+
+if TYPE_CHECKING:
+    from robowm.policy.modeling_vipra import VipraPolicy
+
+GRIPPER = r"grip|finger|jaw|claw"
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """What is the policy's own; the backbone's shape comes from the world model."""
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    """used by `scratch`; a world model brings its own"""
+    action_head: Literal["auto", "goals", "flow"] = "auto"
+    """goals: what is seen tells where the hand will be at the next keyframes, and these and
+    proprioception alone what to do. flow: flow matching beside what is seen (ViPRA), for tasks in
+    which the way between keyframes depends on what is seen. auto: goals for an arm whose state
+    names the hand's place (x, y, z) and whose last action is named as a gripper's, else flow"""
+    state_frames: int = 3
+    """moments of proprioception, the present one the last; at least the context frames are read"""
+    chunk_size: int = 8
+    """H, actions predicted at once, control steps"""
+    n_action_steps: int = 4
+    """actions executed before the next chunk is asked for"""
+    flow_steps: int = 10
+    """Euler steps per chunk"""
+    subgoals: int = 2
+    """keyframes whose proprioception is foretold before the actions; 0 leaves them out (ViPRA)"""
+    subgoal_weight: float = 1.0
+    """weight of the subgoals' L1 beside the flow-matching loss"""
+    place_weight: float = 0.3
+    """weight of the cross-entropy of where in the picture the keyframes will be; 0 leaves it out"""
+    turn_pictures: bool = True
+    """`goals` finds how the hand will be turned by turning the picture about its place, where the
+    state holds the hand's axes; False: it reads it off what is seen there"""
+    causal_actions: bool = False
+    """True: action tokens see only earlier ones, as ViPRA does"""
+    use_state: bool = True
+    """give the policy proprioception"""
+    shift_px: int = 4
+    """training crops are shifted by up to this many pixels"""
+    colour_jitter: float = 0.15
+    """training brightness and contrast vary by up to this share"""
+
+
+def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow"]:
+    """The head that `auto` stands for, or the one asked for.
+
+    Raises:
+        UserError: `goals` was asked for, and there is nothing to set them with.
+    """
+    has_state = policy.use_state and "observation.state" in demos.features
+    possible = has_state and 0 < policy.subgoals <= policy.backbone.points
+    if policy.action_head == "goals" and not possible:
+        raise UserError(
+            "--policy.action-head goals needs proprioception, subgoals and as many points; got "
+            f"{'proprioception' if has_state else 'no proprioception'}, {policy.subgoals} subgoals "
+            f"and {policy.backbone.points} points. Take --policy.action-head auto."
+        )
+    if policy.action_head == "auto":
+        arm = possible and place_columns(column_names(demos, "observation.state"))
+        gripper = re.search(GRIPPER, column_names(demos, "action")[-1].lower())
+        return "goals" if arm and gripper else "flow"
+    return policy.action_head
+
+
+def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
+    """An untrained policy whose inputs and outputs are the dataset's."""
+    from lerobot.utils.feature_utils import dataset_to_policy_features
+
+    from robowm.policy.configuration_vipra import VipraConfig
+    from robowm.policy.modeling_vipra import VipraPolicy
+
+    camera = demos.camera()
+    use_state = config.use_state and "observation.state" in demos.features
+    names = column_names(demos, "observation.state") if use_state else None
+    wanted = {camera, "action", *(["observation.state"] if config.use_state else [])}
+    features = dataset_to_policy_features({k: f for k, f in demos.features.items() if k in wanted})
+    b = config.backbone
+    return VipraPolicy(
+        VipraConfig(
+            device="cuda" if torch.cuda.is_available() else "cpu",
+            n_obs_steps=max(b.context_frames, config.state_frames if config.use_state else 1),
+            context_frames=b.context_frames,
+            action_head=choose_head(demos, config),
+            state_places=list(place_columns(names)),
+            state_vectors=directions_of(names) if config.turn_pictures else [],
+            input_features={k: f for k, f in features.items() if k != "action"},
+            output_features={"action": features["action"]},
+            chunk_size=config.chunk_size,
+            n_action_steps=config.n_action_steps,
+            control_hz=demos.fps,
+            flow_steps=config.flow_steps,
+            subgoals=config.subgoals if config.use_state else 0,
+            subgoal_weight=config.subgoal_weight,
+            place_weight=config.place_weight,
+            causal_actions=config.causal_actions,
+            use_state=use_state,
+            size_px=b.size_px,
+            grid=b.grid,
+            points=b.points,
+            channels=b.channels,
+            width=b.width,
+            depth=b.depth,
+            heads=b.heads,
+            text_buckets=b.text_buckets,
+            shift_px=config.shift_px,
+            colour_jitter=config.colour_jitter,
+        )
+    )
+
+
+def read_world_model(directory: Path) -> ViPRAConfig:
+    """The configuration of a world model directory."""
+    return read_config(directory, KIND, ViPRAConfig)
+
+
+def carry_over(directory: Path, policy: "VipraPolicy") -> int:
+    """Copy the world model's backbone into the policy; returns how many tensors."""
+    world = ViPRAWorldModel(read_world_model(directory))
+    load_weights(directory, world)
+    policy.decoder.backbone.load_state_dict(world.backbone.state_dict())
+    return len(world.backbone.state_dict())

@@ -1,0 +1,101 @@
+"""Demonstrations as `finetune` takes them: whether it can, their statistics, their batches."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from robowm.episodes import Episodes
+from robowm.errors import UserError
+from robowm.train.frames import Frames
+
+if TYPE_CHECKING:
+    from robowm.policy.modeling_vipra import VipraPolicy
+
+
+def check_actions(demos: Episodes) -> None:
+    """Refuse demonstrations that a policy cannot be trained on.
+
+    Raises:
+        UserError: no `action` column, a number in it that is not finite, or no episode.
+    """
+    if "action" not in demos.features:
+        raise UserError(
+            f"{demos.root} has no actions; expected a column 'action'. It has: "
+            f"{', '.join(demos.features)}. Video without actions is for `robowm pretrain`."
+        )
+    if not len(demos):
+        raise UserError(f"{demos.root} has no episodes; expected at least one demonstration.")
+    demos.camera()
+    for name in ("action", "observation.state"):
+        for i in range(len(demos)) if name in demos.features else ():
+            wrong = ~np.isfinite(demos.column(name, i))
+            if wrong.any():
+                frame = int(np.argwhere(wrong)[0][0])
+                raise UserError(
+                    f"{demos.root}: {name} of episode {i}, frame {frame} is not finite; expected "
+                    "numbers only. Delete the episode with lerobot-edit-dataset, or mend it."
+                )
+
+
+def check_alike(demos: Sequence[Episodes], use_state: bool = True) -> None:
+    """Refuse datasets that one policy cannot be trained on.
+
+    Raises:
+        UserError: they differ in rate, camera, or the names of action or (if used) state.
+    """
+    first = demos[0]
+    for other in demos[1:]:
+        for what, one, two in (
+            ("frames a second", first.fps, other.fps),
+            ("camera", first.camera(), other.camera()),
+            *(
+                (name, *(d.features.get(name, {}).get("names") for d in (first, other)))
+                for name in ("action", *(["observation.state"] if use_state else []))
+            ),
+        ):
+            if one != two:
+                raise UserError(
+                    f"{first.root} and {other.root} differ in {what}: {one} and {two}; expected "
+                    "demonstrations of one robot, recorded alike."
+                )
+
+
+def read_stats(demos: Sequence[Episodes]) -> dict[str, dict[str, torch.Tensor]]:
+    """LeRobot's statistics of state and action over all datasets, as tensors."""
+    from lerobot.datasets.compute_stats import aggregate_stats
+
+    names = ("action", "observation.state")
+    each = []
+    for some in demos:
+        stats = json.loads((some.root / "meta" / "stats.json").read_text())
+        each.append(
+            {
+                name: {key: np.array(value) for key, value in stats[name].items()}
+                for name in names
+                if name in stats
+            }
+        )
+    whole = aggregate_stats(each)
+    return {
+        name: {key: torch.tensor(value, dtype=torch.float32) for key, value in stats.items()}
+        for name, stats in whole.items()
+    }
+
+
+def demonstration_batch(frames: Frames, rows: np.ndarray, policy: "VipraPolicy") -> dict[str, Any]:
+    """LeRobot's training dictionary for windows that begin at `rows`, before normalisation."""
+    config = policy.config
+    moments, steps, valid = frames.around(rows, config.n_obs_steps, config.chunk_size)
+    looked_at = policy.decoder.config.backbone.context_frames
+    batch: dict[str, Any] = {
+        config.camera: frames.pictures(moments[:, -looked_at:]),
+        "action": torch.from_numpy(frames.columns["action"][steps]),
+        "action_is_pad": torch.from_numpy(~valid),
+        "task": frames.instructions(rows),
+    }
+    if config.use_state:
+        batch["observation.state"] = torch.from_numpy(frames.columns["observation.state"][moments])
+    return batch
