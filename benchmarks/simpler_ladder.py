@@ -23,10 +23,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
+from scipy import stats
 
 from robowm.artefact import write_json
 
+GOAL_ERROR = Path(__file__).with_name("goal_error.py")
 TASKS = ("spoon", "carrot", "stack", "eggplant")
 
 
@@ -44,6 +47,8 @@ class Protocol:
         tuning_episodes: a task, on random layouts.
         tuning_seed: their first seed.
         finetune_steps: of every arm.
+        held: demonstrations a task, of random layouts, on which goals are compared.
+        held_seed: their first seed.
     """
 
     rungs: tuple[int, ...] = (1, 3, 10, 25)
@@ -55,6 +60,8 @@ class Protocol:
     tuning_episodes: int = 10
     tuning_seed: int = 0
     finetune_steps: int = 2500
+    held: int = 12
+    held_seed: int = 5_000
 
 
 PROTOCOL = Protocol()
@@ -114,6 +121,7 @@ def main(args: Args) -> None:
             "layouts": "random (tuning)" if args.tuning else "official",
             "arms": {arm: ARMS[arm] for arm in args.arms},
             "runs": results,
+            "table": table(results),
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in ("robowm", "torch", "lerobot", "mani_skill")},
             "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
@@ -143,8 +151,18 @@ class Run:
         for task, path in zip(TASKS, demos, strict=True):
             yield recorded(task, path, self.rung, self.draw)
         yield from self._trained(demos)
+        if self.arm != "vpt":  # which has no proprioception, and no goals
+            held = [self.args.work / "held" / task for task in TASKS]
+            for task, path in zip(TASKS, held, strict=True):
+                yield recorded(task, path, PROTOCOL.held, PROTOCOL.held_seed)
+            words = [sys.executable, str(GOAL_ERROR), str(self.policy), *map(str, held)]
+            yield [*words, "--json", str(self._goals)], self._goals
         for task in TASKS:
             yield self._evaluated(task)
+
+    @property
+    def _goals(self) -> Path:
+        return self.args.work / "goals" / f"{self.policy.name}.json"
 
     def _trained(self, demos: list[Path]) -> Iterator[tuple[list[str], Path]]:
         work = self.args.work
@@ -197,15 +215,45 @@ class Run:
         return [*words, "--out", str(out)], out
 
     def read(self) -> dict[str, Any]:
-        """Successes and stages by task."""
-        tasks = {}
+        """Successes and stages by task, and how far off the goals are on held-out layouts."""
+        tasks: dict[str, Any] = {}
         for task in TASKS:
             found = json.loads(self._evaluated(task)[1].read_text())
             tasks[task] = {
                 "successes": found["successes"],
                 "stages": [episode["stage"] for episode in found["episodes"]],
             }
+        if self._goals.exists():
+            tasks["goal_errors"] = json.loads(self._goals.read_text())["errors"]
         return {"arm": self.arm, "rung": self.rung, "draw": self.draw, "seed": self.seed} | tasks
+
+
+def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By arm and rung: the share of successes in percent, its mean over runs (draws and training
+    seeds), and the 95 % interval of this mean, by Student's t; no interval of one run."""
+    rows = []
+    for arm, rung in dict.fromkeys((run["arm"], run["rung"]) for run in runs):
+        some = [run for run in runs if (run["arm"], run["rung"]) == (arm, rung)]
+        row: dict[str, Any] = {"arm": arm, "rung": rung, "runs": len(some)}
+        for what, tasks in (("all", TASKS), ("table", TASKS[:3]), *((t, (t,)) for t in TASKS)):
+            shares = [
+                100
+                * sum(run[t]["successes"] for t in tasks)
+                / sum(len(run[t]["stages"]) for t in tasks)
+                for run in some
+            ]
+            row[what] = {"percent": mean_and_interval(shares), "by_run": shares}
+        rows.append(row)
+    return rows
+
+
+def mean_and_interval(values: list[float]) -> tuple[float, float | None, float | None]:
+    """Mean, and the ends of its 95 % interval."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, None, None
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return mean, mean - half, mean + half
 
 
 def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:

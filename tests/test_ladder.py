@@ -1,0 +1,60 @@
+"""The ladder on SIMPLER: what it is trained, compared and evaluated on does not overlap."""
+
+import importlib.util
+import sys
+from itertools import combinations
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from robowm.sim.seeds import DEMONSTRATION, EVALUATION, take
+
+LADDER = Path(__file__).parents[1] / "benchmarks" / "simpler_ladder.py"
+TRIES = 10  # `record` takes at most so many seeds for an episode
+
+
+@pytest.fixture(scope="module")
+def ladder() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("simpler_ladder", LADDER)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["simpler_ladder"] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_draws_video_held_out_and_tuning_are_disjoint(ladder: ModuleType) -> None:
+    p = ladder.PROTOCOL
+    begins = [*((draw, max(p.rungs)) for draw in p.draws), (p.wide_seed, p.wide)]
+    begins.append((p.held_seed, p.held))
+    blocks = [set(take(DEMONSTRATION, first, TRIES * count)) for first, count in begins]
+    blocks.append(set(take(EVALUATION, p.tuning_seed, p.tuning_episodes)))
+    for one, other in combinations(blocks, 2):
+        assert not one & other
+
+
+def test_the_table_is_of_shares_with_an_interval_over_runs(ladder: ModuleType) -> None:
+    def run(seed: int, successes: int) -> dict[str, object]:
+        tasks = {task: {"successes": successes, "stages": ["x"] * 4} for task in ladder.TASKS}
+        tasks["eggplant"] = {"successes": 4, "stages": ["x"] * 4}
+        return {"arm": "scratch", "rung": 3, "draw": 0, "seed": seed} | tasks
+
+    (row,) = ladder.table([run(0, 1), run(1, 2), run(2, 3)])
+    assert row["table"]["by_run"] == [25.0, 50.0, 75.0]
+    assert row["all"]["percent"][0] == pytest.approx(100 * (3 * 2 + 4) / 16)
+    mean, low, high = row["table"]["percent"]
+    assert (mean, high - mean) == (50.0, pytest.approx(4.3027 * 25 / 3**0.5, rel=1e-3))
+    assert low == pytest.approx(100 - high)
+    assert ladder.table([run(0, 1)])[0]["all"]["percent"][1:] == (None, None)
+
+
+def test_every_arm_is_evaluated_on_all_tasks(ladder: ModuleType, tmp_path: Path) -> None:
+    for tuning, suffix in ((False, ""), (True, "_random")):
+        args = ladder.Args(work=tmp_path, json=tmp_path / "x.json", tuning=tuning)
+        for arm in ladder.ARMS:
+            words = [command for command, _ in ladder.Run(args, 3, 0, 0, arm).commands()]
+            suites = [w[w.index("--suite") + 1] for w in words if w[1] == "eval"]
+            assert suites == [f"simpler/{task}{suffix}" for task in ladder.TASKS]
+            trained = [w for w in words if w[1] == "finetune"][-1]
+            assert ("--policy.no-use-state" in trained) == (arm == "vpt")
