@@ -3,8 +3,9 @@
     python benchmarks/tables.py            # write them
     python benchmarks/tables.py --check    # exit code 1 where the page says something else
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`. To add one: a function below, from
-what the JSON holds to Markdown, with its name in TABLES; and the two marks in the page.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`; NAME/PART is another table of the
+same file. To add one: a function below, from what the JSON holds to Markdown, with its name in
+TABLES; and the two marks in the page.
 """
 
 import difflib
@@ -104,9 +105,52 @@ def labels(found: dict[str, Any]) -> str:
     return markdown_table(("judged on", "test", "latent actions", "beside it"), rows)
 
 
+def simpler_scratch(found: dict[str, Any]) -> str:
+    """Successes of every training seed, and the mean with its interval over them."""
+
+    def percent(part: dict[str, Any]) -> str:
+        mean, low, high = part["percent"]
+        return f"{mean:.1f} ({low:.1f} to {high:.1f})"
+
+    tasks = ("spoon", "carrot", "stack", "eggplant")
+    rows = [
+        (
+            f"seed {run['seed']}",
+            *(f"{run[task]['successes']} of {len(run[task]['stages'])}" for task in tasks),
+            *(f"{found['table'][0][part]['by_run'][i]:.1f}" for part in ("table", "all")),
+        )
+        for i, run in enumerate(found["runs"])
+    ]
+    whole = found["table"][0]
+    rows.append(
+        ("**mean (95 %)**, %", *(percent(whole[name]) for name in (*tasks, "table", "all")))
+    )
+    return markdown_table(("trained with", *tasks, "table tasks, %", "all, %"), rows)
+
+
+def goal_errors(found: dict[str, Any]) -> str:
+    """Medians over frames of held-out layouts, by task, lowest to highest of the training seeds."""
+
+    def spread(task: str, when: str, what: str) -> str:
+        some = [run["goal_errors"][task][when]["median"][what] for run in found["runs"]]
+        return f"{min(some):.1f} to {max(some):.1f}"
+
+    parts = ("ground_cm", "height_cm", "heading_deg")
+    return markdown_table(
+        ("task", "frames", "on the ground, cm", "height, cm", "heading, degrees"),
+        [
+            (task, when, *(spread(task, when, what) for what in parts))
+            for task in found["runs"][0]["goal_errors"]
+            for when in ("first", "later")
+        ],
+    )
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quickstart": quickstart,
     "kill_resume": kill_resume,
+    "simpler_scratch": simpler_scratch,
+    "simpler_scratch/goals": goal_errors,
     "labels_still": labels,
     "labels_shaken": labels,
     "labels_real": labels,
@@ -127,7 +171,7 @@ def fill(page: str, results: Path = RESULTS) -> str:
 
     def filled(match: re.Match[str]) -> str:
         begin, name, _, end = match.groups()
-        found = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+        found = json.loads((results / f"{name.split('/')[0]}.json").read_text(encoding="utf-8"))
         return f"{begin}\n{TABLES[name](found)}\n\n{end}"
 
     return MARKS.sub(filled, page)

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 from robowm.policy.goal_head import MOVED
 from robowm.policy.heading import Heading
+from robowm.policy.ray import along_the_ray
 from robowm.policy.turning import Triple
 
 READER, WHICH, LOOK_DROPOUT = 128, 16, 0.2
-LEAST_AREA = 1e-4
-FARTHEST = 10.0  # deviations: further than that no hand goes
 
 
 class GoalReader(nn.Module):
@@ -109,8 +108,9 @@ class GoalReader(nn.Module):
         blind = self.known(known).float()
         ahead = blind * self.looked
         height = blind[..., self.places[2]]
-        there = self._along_the_ray(at.float(), height, now.shape[1])
-        goals = there + (ahead + turned).float()
+        goals = (ahead + turned).float()
+        goals[..., self.places[:2]] = along_the_ray(self.camera, at.float(), height)
+        goals[..., self.places[2]] = height
         if self.heading is None or not self.heading.directions():
             return goals, None
         columns = [column for triple in self.heading.directions() for column in triple]
@@ -119,21 +119,6 @@ class GoalReader(nn.Module):
         seen = (picture[0], self.camera, picture[1])
         headed: tuple[Tensor, Tensor | None] = self.heading(goals, now, asked, seen, shown)
         return headed
-
-    def _along_the_ray(self, at: Tensor, height: Tensor, state_dim: int) -> Tensor:
-        """States (B, G, S) seen at `at` (B, G, 2), `height` (B, G) high; 0 in what is no place."""
-        # two rows of a projection say (row - at * depth) . (x, y, z, 1) = 0: solve them for x, y
-        rows = self.camera[:2] - at[..., None] * self.camera[2]
-        (a, b), (c, d) = rows[..., 0, :2].unbind(-1), rows[..., 1, :2].unbind(-1)
-        right = -(rows[..., 2] * height[..., None] + rows[..., 3])
-        p, q = right.unbind(-1)
-        area = a * d - b * c
-        area = torch.where(area.abs() < LEAST_AREA, LEAST_AREA, area)  # a ray that is nearly level
-        found = at.new_zeros(*at.shape[:2], state_dim)
-        found[..., self.places[0]] = ((p * d - q * b) / area).clamp(-FARTHEST, FARTHEST)
-        found[..., self.places[1]] = ((a * q - c * p) / area).clamp(-FARTHEST, FARTHEST)
-        found[..., self.places[2]] = height
-        return found
 
 
 def _three(count: int, out: int) -> nn.Sequential:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.decoder import ActionDecoder
 from robowm.policy.goal_decoder import GoalDecoder
+from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
 
 SUBGOALS, PLACES, PRACTICE = "observation.subgoals", "observation.places", "practice"
@@ -126,26 +127,3 @@ class VipraPolicy(PreTrainedPolicy):
         count = len(batch[self.config.camera])
         task = batch.get("task") or [""] * count
         return [task] * count if isinstance(task, str) else list(task)
-
-
-def shifted(
-    frames: Tensor, places: Tensor | None, most_px: int
-) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Every sample moved by up to `most_px` pixels; what comes in at the edge repeats it.
-
-    Args:
-        frames: (B, T, 3, S, S).
-        places: (B, G, 2) in the pictures, from -1 to 1; moved along.
-        most_px: at least 1.
-
-    Returns:
-        the frames, the places, and by how much each was moved, (B, 2) in the units of places.
-    """
-    size, moves = frames.shape[-1], torch.randint(-most_px, most_px + 1, (len(frames), 2))
-    wide = F.pad(frames.flatten(1, 2), [most_px] * 4, mode="replicate").unflatten(1, (-1, 3))
-    cut = [
-        sample[..., most_px - y : most_px - y + size, most_px - x : most_px - x + size]
-        for sample, (x, y) in zip(wide, moves.tolist(), strict=True)
-    ]
-    moved = moves.to(frames) * 2 / size
-    return torch.stack(cut), None if places is None else places + moved[:, None], moved

@@ -23,7 +23,13 @@ from robowm.train.build_policy import (
     read_world_model,
 )
 from robowm.train.control import fit_control_map
-from robowm.train.demonstrations import check_actions, check_alike, demonstration_batch, read_stats
+from robowm.train.demonstrations import (
+    check_actions,
+    check_alike,
+    check_video,
+    demonstration_batch,
+    read_stats,
+)
 from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import Goals, find_goals
 from robowm.train.labels_on_disk import labeller_of
@@ -48,6 +54,11 @@ class FinetuneConfig:
     found by its looks; the hand, on its way, gives it away later"""
     practice: int = 256
     """moments a step on which the head `goals` practises, without their pictures"""
+    video: tuple[Path, ...] = ()
+    """datasets of the same arm, camera and tasks, of which only pictures and instructions are read:
+    where the hand goes is seen in them, and teaches the head `goals` what to go for"""
+    video_share: float = 0.5
+    """share of samples that are from video, where there is some"""
     held_out: float = 0.0
     """share of demonstrations kept to measure the loss on; 0 trains on all of them"""
     labels: str = DEFAULT_LABELS
@@ -98,12 +109,15 @@ def finetune(
         config = replace(config, policy=replace(config.policy, backbone=shape.backbone))
     head = choose_head(demos[0], config.policy)
     config = replace(config, policy=replace(config.policy, action_head=head))
+    films = [Episodes(path) for path in config.video]
+    check_video(demos, films, head)
     decoder = None if config.decoder is None else decoder_for(demos, config.decoder)
     settings = {
         "config": plain(config),
         "model": fingerprint(directory) if directory else SCRATCH,
         "datasets": [str(path) for path in paths],
         "frames": [int(some.lengths.sum()) for some in demos],
+        "video_frames": [int(some.lengths.sum()) for some in films],
         "labellers": [labeller_of(some, config.labels) for some in demos],
     }
     if config.decoder is not None:
@@ -122,20 +136,26 @@ def finetune(
     pre, post = make_vipra_pre_post_processors(policy.config, dataset_stats=stats)
     columns = ["action", *(["observation.state"] if policy.config.use_state else [])]
     frames = load_frames(
-        demos, config.policy.backbone.size_px, columns, stage.work / "frames", None
+        demos, config.policy.backbone.size_px, columns, stage.work / "frames", None, films
     )
-    kept_back = held_out(int(frames.episode[-1]) + 1, config.held_out, config.train.seed)
-    rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode])
+    demonstrated = sum(int(some.lengths.sum()) for some in demos)
+    kept_back = held_out(
+        int(frames.episode[demonstrated - 1]) + 1, config.held_out, config.train.seed
+    )
+    rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode[:demonstrated]])
     names = column_names(demos[0], "observation.state") if policy.config.use_state else None
-    goals = find_goals(frames, policy.config, names)
+    scale = None
+    if policy.config.use_state:
+        mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
+        scale = mean, deviation
+    goals = find_goals(frames, policy.config, names, scale, config.train.seed)
     turning = None
     if isinstance(policy.decoder, GoalDecoder):
         turning = turning_of(demos[0])
-        if goals is not None and goals.eye is not None:
-            mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
-            camera = goals.eye.camera(mean, deviation)
-            policy.decoder.reader.know_camera(camera, mean, deviation)
-    loss_of = batches(policy, pre, frames, rows, goals, turning, config)
+        if goals is not None and goals.eye is not None and scale is not None:
+            policy.decoder.reader.know_camera(goals.eye.camera(*scale), *scale)
+    filmed = np.arange(demonstrated, len(frames.episode))
+    loss_of = batches(policy, pre, frames, (rows, filmed), goals, turning, config)
     curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
     policy.save_pretrained(stage.work)
     controls = fit_control_map(demos, config.labels)
@@ -168,25 +188,31 @@ def batches(
     policy: "VipraPolicy",
     pre: Any,
     frames: Frames,
-    rows: np.ndarray,
+    rows: tuple[np.ndarray, np.ndarray],
     goals: Goals | None,
     turning: Turning | None,
     config: FinetuneConfig,
 ) -> Callable[[torch.nn.Module, np.random.Generator, float], tuple[torch.Tensor, dict[str, float]]]:
-    """What `robowm.train.loop.train` asks for: the loss of a batch drawn among `rows`."""
+    """What `robowm.train.loop.train` asks for: the loss of a batch drawn among `rows`, those of
+    demonstrations and those of video."""
     from robowm.policy.goal_decoder import GoalDecoder
     from robowm.policy.modeling_vipra import PLACES, PRACTICE, SUBGOALS
 
-    begun = (rows - frames.start[rows]) / (frames.end[rows] - frames.start[rows])
-    early_rows, early = rows[begun < 0.1], round(config.from_start * config.train.batch_size)
-    late = config.train.batch_size - early
+    demonstrated, filmed = rows
+    size = config.train.batch_size
+    seen = round(config.video_share * size) if len(filmed) else 0
+    pools: list[tuple[np.ndarray, int]] = []
+    for some, count in ((demonstrated, size - seen), (filmed, seen)):
+        begun = (some - frames.start[some]) / (frames.end[some] - frames.start[some])
+        early = round(config.from_start * count)
+        pools += [(some[begun < 0.1], early), (some, count - early)] if count else []
     lengths = (policy.config.n_obs_steps, policy.config.chunk_size)
     practises = isinstance(policy.decoder, GoalDecoder)
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        chosen = np.concatenate([rng.choice(early_rows, early), rng.choice(rows, late)])
+        chosen = np.concatenate([rng.choice(some, count) for some, count in pools])
         batch = pre(demonstration_batch(frames, chosen, policy))
         if goals is not None:
             states = torch.from_numpy(goals.states[chosen])
@@ -194,7 +220,7 @@ def batches(
             if goals.places is not None:
                 batch[PLACES] = torch.from_numpy(goals.places[chosen])
             if practises:
-                some = rng.choice(rows, config.practice)
+                some = rng.choice(demonstrated, config.practice)
                 batch[PRACTICE] = practise(frames, goals, some, lengths, turning, pre)
         return ready(batch)
 

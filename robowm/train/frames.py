@@ -67,6 +67,7 @@ def load_frames(
     columns: Mapping[str, str] | Sequence[str],
     directory: Path,
     camera: str | None = None,
+    video: Sequence[Episodes] = (),
 ) -> Frames:
     """Decode every frame once into `directory`/frames.npy.
 
@@ -76,7 +77,10 @@ def load_frames(
         columns: numeric columns to read along; a mapping gives each the name it gets here.
         directory: where the array is kept while the stage runs.
         camera: the image column, or None for each dataset's first.
+        video: further datasets, put last. Of these nothing but pictures and instructions is read,
+            whatever columns they have; the columns are NaN there.
     """
+    labelled, datasets = len(datasets), [*datasets, *video]
     lengths = np.concatenate([d.lengths for d in datasets])
     ends = np.cumsum(lengths)
     total = int(ends[-1])
@@ -88,26 +92,26 @@ def load_frames(
     taken: dict[str, list[np.ndarray]] = {name: [] for name in source}
     at = 0
     with progress("frames", total) as advance:
-        for dataset in datasets:
+        for number, dataset in enumerate(datasets):
             key = dataset.camera(camera)
             for i in range(len(dataset)):
                 frames = _sized(dataset.clip(i, key).frames, size_px)
                 pixels[at : at + len(frames)] = frames
                 at += len(frames)
-                for name, column in source.items():
+                for name, column in source.items() if number < labelled else ():
                     taken[name].append(dataset.column(column, i))
                 advance(len(frames))
     texts = [text for d in datasets for text in d.tasks]
     tasks = sorted(set(texts))
-    number = {text: i for i, text in enumerate(tasks)}
+    index = {text: i for i, text in enumerate(tasks)}
     return Frames(
         pixels=pixels,
         start=np.repeat(ends - lengths, lengths),
         end=np.repeat(ends, lengths),
-        task=np.repeat([number[text] for text in texts], lengths),
+        task=np.repeat([index[text] for text in texts], lengths),
         tasks=tasks,
         episode=np.repeat(np.arange(len(lengths)), lengths),
-        columns={name: np.concatenate(parts) for name, parts in taken.items()},
+        columns={name: _padded(np.concatenate(parts), total) for name, parts in taken.items()},
     )
 
 
@@ -116,3 +120,10 @@ def _sized(frames: np.ndarray, size_px: int) -> np.ndarray:
         return frames
     size = (size_px, size_px)
     return np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames])
+
+
+def _padded(values: np.ndarray, count: int) -> np.ndarray:
+    if len(values) == count:
+        return values
+    missing = np.full((count - len(values), *values.shape[1:]), np.nan, np.float32)
+    return np.concatenate([values, missing])

@@ -12,6 +12,7 @@ from robowm.policy.eye import Eye
 from robowm.policy.keyframes import next_keyframes
 from robowm.progress import progress
 from robowm.train.frames import Frames
+from robowm.train.seen_hands import fill_in
 
 if TYPE_CHECKING:
     from robowm.policy.configuration_vipra import VipraConfig
@@ -36,15 +37,32 @@ class Goals:
 
 
 def find_goals(
-    frames: Frames, config: "VipraConfig", state_names: Sequence[str] | None = None
+    frames: Frames,
+    config: "VipraConfig",
+    state_names: Sequence[str] | None = None,
+    stats: tuple[np.ndarray, np.ndarray] | None = None,
+    seed: int = 0,
 ) -> Goals | None:
-    """The keyframes ahead; None for a policy without subgoals."""
+    """The keyframes ahead; None for a policy without subgoals.
+
+    Args:
+        frames: of demonstrations, and of video, whose states are NaN and are filled in here.
+        config: the policy's.
+        state_names: names of the state's numbers, where known.
+        stats: mean and deviation (S,) of the state; needed for video.
+        seed: of the network that sees the hand in video.
+
+    Raises:
+        UserError: there is video, and the hand's place in the picture could not be learnt.
+    """
     if not config.subgoals or not config.use_state:
         return None
     states = frames.columns["observation.state"]
-    rows = goal_rows(frames, config.subgoals)
     wanted = config.place_weight and config.points
     eye = learn_eye(frames, states, state_names) if wanted else None
+    if stats is not None and np.isnan(states).any():
+        fill_in(frames, eye, stats, config.context_frames, seed)
+    rows = goal_rows(frames, config.subgoals)
     places = None if eye is None else eye.places(states[rows])
     return Goals(states[rows].astype(np.float32), places, eye)
 
@@ -59,7 +77,8 @@ def goal_rows(frames: Frames, count: int) -> np.ndarray:
 
 def learn_eye(frames: Frames, states: np.ndarray, names: Sequence[str] | None = None) -> Eye | None:
     """Where the hand is seen, from the demonstrations' own motion."""
-    rows = np.flatnonzero(np.arange(len(frames.end)) + 1 < frames.end)
+    known = np.isfinite(states).all(-1)
+    rows = np.flatnonzero((np.arange(len(frames.end)) + 1 < frames.end) & known)
     if not len(rows):
         return None
     if len(rows) > MOST_PAIRS:

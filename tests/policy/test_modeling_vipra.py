@@ -14,8 +14,9 @@ from robowm.batch import Observation
 from robowm.errors import UserError
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
-from robowm.policy.modeling_vipra import VipraPolicy, shifted
+from robowm.policy.modeling_vipra import VipraPolicy
 from robowm.policy.processor_vipra import make_vipra_pre_post_processors
+from robowm.policy.shift import shifted
 from robowm.train.build_policy import PolicyConfig
 
 CAMERA = "observation.images.front"
