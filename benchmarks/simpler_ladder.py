@@ -67,6 +67,7 @@ class Protocol:
 PROTOCOL = Protocol()
 ARMS = {
     "scratch": "demonstrations alone",
+    "seen": "where the hand goes in the wide video, as seen: no action, no state of it is read",
     "pretrained": "a world model of the wide video first; its actions are not read",
     "vpt": "the wide video as further demonstrations, its actions read off latents by the map",
     "ceiling": "the wide video as further demonstrations, with its true actions",
@@ -81,7 +82,7 @@ class Args:
     """scratch directory: datasets, policies, results"""
     json: Path
     """result"""
-    arms: tuple[str, ...] = ("scratch", "pretrained", "ceiling")
+    arms: tuple[str, ...] = ("scratch", "seen", "pretrained", "ceiling")
     """which of ARMS"""
     rungs: tuple[int, ...] = PROTOCOL.rungs
     """which rungs"""
@@ -167,10 +168,10 @@ class Run:
     def _trained(self, demos: list[Path]) -> Iterator[tuple[list[str], Path]]:
         work = self.args.work
         wide = [work / "wide" / task for task in TASKS]
-        if self.arm in ("pretrained", "vpt", "ceiling"):
+        if self.arm != "scratch":
             for task, path in zip(TASKS, wide, strict=True):
                 yield recorded(task, path, PROTOCOL.wide, PROTOCOL.wide_seed)
-        model, extra = "scratch", []
+        model, extra, more = "scratch", [], []
         if self.arm in ("pretrained", "vpt"):
             yield from labelled(wide, None)
         if self.arm == "pretrained":
@@ -182,13 +183,14 @@ class Run:
         elif self.arm == "vpt":
             yield from self._pseudo(demos, wide)
             extra = [self._map / "video" / path.name for path in wide]
+            more = ["--policy.no-use-state"]  # video has no proprioception
         elif self.arm == "ceiling":
             extra = wide
+        elif self.arm == "seen":
+            more = ["--video", *map(str, wide)]
         words = ["robowm", "finetune", model, *map(str, [*demos, *extra]), "--recipe", "small"]
         words += ["--train.steps", str(PROTOCOL.finetune_steps), "--train.seed", str(self.seed)]
-        if self.arm == "vpt":  # video has no proprioception
-            words.append("--policy.no-use-state")
-        yield [*words, "--out", str(self.policy)], self.policy / "model.safetensors"
+        yield [*words, *more, "--out", str(self.policy)], self.policy / "model.safetensors"
 
     @property
     def _map(self) -> Path:
