@@ -108,7 +108,9 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
     return {
         when: {"frames": len(values)}
         | {
-            what: dict(zip(names, np.quantile(values, share, axis=0).round(2), strict=True))
+            what: dict(
+                zip(names, np.quantile(values, share, axis=0).round(2).tolist(), strict=True)
+            )
             for what, share in (("median", 0.5), ("p90", 0.9))
         }
         for when, values in rows.items()
@@ -143,7 +145,7 @@ def difference(one: np.ndarray, other: np.ndarray, names: list[str]) -> list[flo
     across = directions_of(names)[-1]  # the axis in which the fingers close
     turned = [np.arctan2(state[across[1]], state[across[0]]) for state in (one, other)]
     away = (turned[0] - turned[1] + np.pi) % (2 * np.pi) - np.pi
-    return [100 * ground, 100 * abs(one[z] - other[z]), abs(np.degrees(away))]
+    return [float(v) for v in (100 * ground, 100 * abs(one[z] - other[z]), abs(np.degrees(away)))]
 
 
 if __name__ == "__main__":
