@@ -73,8 +73,9 @@ def main(args: Args) -> None:
 
 def refuse_shared(policy: Path, datasets: tuple[Path, ...]) -> None:
     """Raise UserError where a dataset has an episode of the same suite and seed as the training."""
-    card = json.loads((policy / "robowm.json").read_text())
-    trained = {pair for path in card["settings"]["datasets"] for pair in seeds(path)}
+    settings = json.loads((policy / "robowm.json").read_text())["settings"]
+    paths = [*settings["datasets"], *settings["config"].get("video", ())]
+    trained = {pair for path in paths for pair in seeds(path)}
     for path in datasets:
         shared = sorted(trained & set(seeds(path)))
         if shared:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
 SCRATCH = "scratch"
+LEAST_DEVIATION = 1e-6  # of a number of the state that never changes
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class FinetuneConfig:
     where the hand goes is seen in them, and teaches the head `goals` what to go for"""
     video_share: float = 0.5
     """share of samples that are from video, where there is some"""
+    hand_steps: int = 600
+    """optimiser steps of the network that sees the hand in video"""
     held_out: float = 0.0
     """share of demonstrations kept to measure the loss on; 0 trains on all of them"""
     labels: str = DEFAULT_LABELS
@@ -147,8 +150,9 @@ def finetune(
     scale = None
     if policy.config.use_state:
         mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
-        scale = mean, deviation
-    goals = find_goals(frames, policy.config, names, scale, config.train.seed)
+        scale = mean, np.maximum(deviation, LEAST_DEVIATION)
+    hand = config.hand_steps, config.train.seed
+    goals = find_goals(frames, policy.config, names, scale, hand)
     turning = None
     if isinstance(policy.decoder, GoalDecoder):
         turning = turning_of(demos[0])

@@ -41,7 +41,7 @@ def find_goals(
     config: "VipraConfig",
     state_names: Sequence[str] | None = None,
     stats: tuple[np.ndarray, np.ndarray] | None = None,
-    seed: int = 0,
+    hand: tuple[int, int] = (600, 0),
 ) -> Goals | None:
     """The keyframes ahead; None for a policy without subgoals.
 
@@ -50,7 +50,7 @@ def find_goals(
         config: the policy's.
         state_names: names of the state's numbers, where known.
         stats: mean and deviation (S,) of the state; needed for video.
-        seed: of the network that sees the hand in video.
+        hand: steps and seed of the network that sees the hand in video.
 
     Raises:
         UserError: there is video, and the hand's place in the picture could not be learnt.
@@ -61,7 +61,7 @@ def find_goals(
     wanted = config.place_weight and config.points
     eye = learn_eye(frames, states, state_names) if wanted else None
     if stats is not None and np.isnan(states).any():
-        fill_in(frames, eye, stats, config.context_frames, seed)
+        fill_in(frames, eye, stats, config.context_frames, *hand)
     rows = goal_rows(frames, config.subgoals)
     places = None if eye is None else eye.places(states[rows])
     return Goals(states[rows].astype(np.float32), places, eye)

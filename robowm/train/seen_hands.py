@@ -18,7 +18,7 @@ from robowm.policy.shift import shifted
 from robowm.progress import progress
 from robowm.train.frames import Frames
 
-STEPS, BATCH, RATE = 600, 16, 1e-3
+BATCH, RATE = 16, 1e-3
 MOST_SHIFT = 1 / 8  # of the picture's side: a few demonstrations show few places
 LIGHT = 0.3
 AT_ONCE = 64
@@ -30,6 +30,7 @@ def fill_in(
     eye: Eye | None,
     stats: tuple[np.ndarray, np.ndarray],
     context_frames: int,
+    steps: int,
     seed: int,
 ) -> None:
     """Write what is seen of the hand into the rows whose state is NaN: those of video.
@@ -48,7 +49,7 @@ def fill_in(
         )
     missing = np.isnan(frames.columns["observation.state"]).any(-1)
     demonstrated, filmed = np.flatnonzero(~missing), np.flatnonzero(missing)
-    net = learn_hand(frames, demonstrated, eye, stats, context_frames, seed)
+    net = learn_hand(frames, demonstrated, eye, stats, context_frames, steps, seed)
     state, open_ = see_hands(net, frames, filmed, stats, context_frames)
     frames.columns["observation.state"][filmed] = state
     frames.columns["action"][filmed] = 0
@@ -61,6 +62,7 @@ def learn_hand(
     eye: Eye,
     stats: tuple[np.ndarray, np.ndarray],
     context_frames: int,
+    steps: int,
     seed: int,
 ) -> HandFinder:
     """Train on the demonstrations among `frames`.
@@ -71,6 +73,7 @@ def learn_hand(
         eye: a projection, from these.
         stats: mean and deviation (S,) of the state.
         context_frames: T, frames that are looked at.
+        steps: of training.
         seed: of what is drawn.
     """
     mean, deviation = stats
@@ -81,11 +84,11 @@ def learn_hand(
     told[rows] = opened(frames.columns["action"][rows, -1])
     net = HandFinder(context_frames, len(mean), eye.columns, torch.from_numpy(camera))
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     rng = np.random.default_rng(seed)
     most_px = round(frames.pixels.shape[1] * MOST_SHIFT)
-    with progress("the hand, from demonstrations", STEPS) as advance:
-        for _ in range(STEPS):
+    with progress("the hand, from demonstrations", steps) as advance:
+        for _ in range(steps):
             some = rng.choice(rows, BATCH)
             seen = frames.pictures(frames.around(some, context_frames, 1)[0])
             places = torch.from_numpy(eye.places(frames.columns["observation.state"][some]))

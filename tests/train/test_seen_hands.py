@@ -1,10 +1,18 @@
 """The hand seen in video: learnt from few demonstrations, and only with a camera."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from robowm import recipes
+from robowm.artefact import read_card
+from robowm.episodes import EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
 from robowm.policy.eye import Eye
+from robowm.train.finetune import FinetuneConfig, finetune
 from robowm.train.frames import Frames
 from robowm.train.seen_hands import fill_in
 
@@ -65,14 +73,14 @@ def test_a_hand_learnt_from_four_demonstrations_is_seen_in_video(
     frames, states, actions = shown
     stats = (states[:48].mean(0), np.maximum(states[:48].std(0), 0.01))
     before = {name: values[:48].copy() for name, values in frames.columns.items()}
-    fill_in(frames, overhead(), stats, context_frames=2, seed=0)
+    fill_in(frames, overhead(), stats, context_frames=2, steps=250, seed=0)
     for name, values in before.items():  # demonstrations keep what they are
         np.testing.assert_array_equal(frames.columns[name][:48], values)
     seen, told = frames.columns["observation.state"][48:], frames.columns["action"][48:]
     off = np.linalg.norm(seen[:, :2] - states[48:, :2], axis=1)
     assert np.median(off) < 0.06  # one pixel; the middle of the table is 0.4 away
     assert (told[:, 0] == 0).all()  # no action is guessed but the gripper's
-    assert ((told[:, 1] > 0.5) == (actions[48:, 1] > 0)).mean() > 0.95
+    assert ((told[:, 1] > 0.5) == (actions[48:, 1] > 0)).mean() > 0.88
 
 
 @pytest.mark.parametrize("eye", [None, "quadratic"])
@@ -85,4 +93,56 @@ def test_without_a_camera_video_is_refused_before_anything_is_learnt(
         weights = np.zeros((15, 2))
         no_camera = Eye((0, 1, 2, 3), np.zeros(4), np.ones(4), weights, np.zeros(14), 0.0)
     with pytest.raises(UserError, match="expected a camera that stands still"):
-        fill_in(frames, no_camera, (states.mean(0), states.std(0)), 2, 0)
+        fill_in(frames, no_camera, (states.mean(0), states.std(0)), 2, 9, 0)
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Demonstrations; and videos that have pictures only."""
+    rng = np.random.default_rng(1)
+    camera = {"observation.images.top": image_feature(SIZE_PX)}
+    arm = {
+        "observation.state": vector_feature("float32", NAMES),
+        "action": vector_feature("float32", ["speed", "gripper"]),
+    }
+    paths = []
+    for name, features, count in (("demos", camera | arm, 6), ("video", camera, 8)):
+        path = tmp_path_factory.mktemp("seen") / name
+        writer = EpisodeWriter(path, 10, features, "arm")
+        for _ in range(count):
+            columns = dict(zip((*camera, *arm), episode(rng), strict=True))
+            writer.add({key: columns[key] for key in features}, "go")
+        writer.close()
+        paths.append(path)
+    return paths[0], paths[1]
+
+
+def small(**changes: object) -> FinetuneConfig:
+    recipe = recipes.load("policies/vipra").tiny().finetune
+    train = replace(recipe.train, steps=3, batch_size=8)
+    recipe = replace(recipe, train=train, hand_steps=5)
+    return replace(recipe, **changes)  # type: ignore[arg-type]
+
+
+def test_a_policy_learns_from_video_that_has_pictures_only(
+    datasets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    demos, video = datasets
+    finetune("scratch", demos, tmp_path / "policy", small(video=(video,)))
+    card = read_card(tmp_path / "policy")
+    assert card is not None and card["settings"]["video_frames"] == [8 * STEPS]
+    assert card["eye_error"] < 0.6
+    curves = json.loads((tmp_path / "policy" / "curves.json").read_text())["series"]
+    assert {"action_l1", "subgoal_l1", "place_nats"} <= set(curves)
+
+
+def test_video_that_cannot_join_is_refused(datasets: tuple[Path, Path], tmp_path: Path) -> None:
+    demos, video = datasets
+    flow = replace(small().policy, action_head="flow")
+    with pytest.raises(UserError, match="learns nothing from where a hand"):
+        finetune("scratch", demos, tmp_path / "p", small(video=(video,), policy=flow))
+    info = json.loads((video / "meta" / "info.json").read_text())
+    (video / "meta" / "info.json").write_text(json.dumps(info | {"fps": 5}))
+    with pytest.raises(UserError, match=r"has 5 frames a second, .* 10; expected"):
+        finetune("scratch", demos, tmp_path / "p", small(video=(video,)))
+    assert not (tmp_path / "p").exists()
