@@ -56,10 +56,10 @@ def main(args: Args) -> None:
     demonstrations = DEMONSTRATION[: args.random_layouts]
     blocks = {
         "expert": range(NUM_EVALUATED),
-        "expert, random layouts": demonstrations,
-        "noisy expert, random layouts": demonstrations,
         "null": range(NUM_EVALUATED),
         "random": range(NUM_EVALUATED),
+        "expert, random layouts": demonstrations,
+        "noisy expert, random layouts": demonstrations,
     }
     envs = {task: SimplerEnv(task=task, draw=False) for task in TASKS}
     found: dict[str, dict[str, Any]] = {task: {} for task in TASKS}

@@ -53,8 +53,9 @@ def test_the_guide_from_demonstrations_to_a_policy(
     video = shlex.split("record --suite robosuite/Lift --seed 100 --out runs/video")
     smaller = {
         "label": shlex.split("--recipe tiny"),
-        "record": shlex.split("--episodes 1 --size-px 32 --workers 1"),
-        "finetune": shlex.split("--recipe tiny"),
+        # one is too few to tell where in the picture the hand is, which --video needs
+        "record": shlex.split("--episodes 4 --size-px 32 --workers 1"),
+        "finetune": shlex.split("--recipe tiny --hand-steps 20"),
         "eval": shlex.split("--episodes 1 --size-px 32 --num-envs 1 --baseline-episodes 0"),
     }
     # the video of the guide, which other guides make; labels need some episodes to hold out
@@ -63,11 +64,12 @@ def test_the_guide_from_demonstrations_to_a_policy(
     assert main(["label", "runs/video", "--recipe", "tiny"]) in (0, None)
     told = commands(POLICY_GUIDE)
     assert [words[0] for words in told] == [
-        *("record", "finetune", "eval"),
+        *("record", "finetune", "eval", "finetune"),
         *("label", "finetune", "label", "finetune", "label", "finetune"),
     ]
     for words in told:
         assert main(words + smaller[words[0]]) in (0, None), words
     assert (tmp_path / "runs" / "eval.json").is_file()
+    assert (tmp_path / "runs/seen/model.safetensors").is_file()
     assert (tmp_path / "runs/mapped/control_map.json").is_file()
     assert (tmp_path / "runs/latent/decoder/control_map.json").is_file()
