@@ -117,7 +117,8 @@ def main(args: Args) -> None:
     write_json(
         args.json,
         {
-            "command": "python benchmarks/simpler_ladder.py " + shlex.join(sys.argv[1:]),
+            "command": "python benchmarks/simpler_ladder.py "
+            + shlex.join(sys.argv[1:]).replace(str(args.work), "DIR"),
             "protocol": asdict(PROTOCOL),
             "layouts": "random (tuning)" if args.tuning else "official",
             "arms": {arm: ARMS[arm] for arm in args.arms},
@@ -224,7 +225,9 @@ class Run:
             tasks[task] = {
                 "successes": found["successes"],
                 "stages": [episode["stage"] for episode in found["episodes"]],
+                "wall_time_s": found["wall_time_s"],
             }
+            tasks |= {"assets": found["assets"], "training": found["training"]}
         if self._goals.exists():
             tasks["goal_errors"] = json.loads(self._goals.read_text())["errors"]
         return {"arm": self.arm, "rung": self.rung, "draw": self.draw, "seed": self.seed} | tasks
@@ -250,12 +253,12 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def mean_and_interval(values: list[float]) -> tuple[float, float | None, float | None]:
-    """Mean, and the ends of its 95 % interval."""
+    """Mean, and the ends of its 95 % interval, cut to what percentages can be."""
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, None, None
     half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return mean, mean - half, mean + half
+    return mean, max(mean - half, 0.0), min(mean + half, 100.0)
 
 
 def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:

@@ -110,7 +110,7 @@ def simpler_scratch(found: dict[str, Any]) -> str:
 
     def percent(part: dict[str, Any]) -> str:
         mean, low, high = part["percent"]
-        return f"{mean:.1f} ({low:.1f} to {high:.1f})"
+        return f"{mean:.0f} ({low:.0f} to {high:.0f})"
 
     tasks = ("spoon", "carrot", "stack", "eggplant")
     rows = [
