@@ -84,6 +84,7 @@ def policies() -> dict[str, dict[str, Any]]:
         "n_obs_steps": recipe.state_frames,
         "context_frames": b.context_frames,
         "state_places": [0, 1, 2],
+        "state_vectors": [[3, 4, 5], [6, 7, 8]],
         "chunk_size": recipe.chunk_size,
         "n_action_steps": recipe.n_action_steps,
         "flow_steps": recipe.flow_steps,
@@ -116,6 +117,11 @@ def built(name: str, changes: dict[str, Any]) -> LeRobotController:
     if kind == "vqbet":
         config.crop_shape = None
     policy = get_policy_class(kind)(config)
+    if changes.get("action_head") == "goals":  # as trained: it knows a camera and turns the picture
+        camera = np.diag([0.3, 0.3, 1])[:, [0, 1, 1, 2]] * [1, 1, 0, 1]
+        axes = np.full(STATE, 3**-0.5, np.float32)  # of length one
+        policy.decoder.reader.know_camera(camera.astype(np.float32), 0 * axes, axes)
+        assert policy.decoder.reader.heading.directions()
     sizes = {"observation.state": (STATE,), "action": (ACTION,), CAMERA: (3, 1, 1)}
     stats = {
         key: {
