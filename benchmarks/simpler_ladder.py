@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 import tyro
-from scipy import stats
 
 from robowm.artefact import write_json
+from robowm.metrics.hierarchical import over_runs
 
 GOAL_ERROR = Path(__file__).with_name("goal_error.py")
 TASKS = ("spoon", "carrot", "stack", "eggplant")
@@ -234,31 +234,31 @@ class Run:
 
 
 def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By arm and rung: the share of successes in percent, its mean over runs (draws and training
-    seeds), and the 95 % interval of this mean, by Student's t; no interval of one run."""
+    """By arm and rung: the share of successes in percent, of each run (a draw and a training seed),
+    and its mean with the 95 % interval of `over_runs`, cut to what percentages can be: other runs
+    and other layouts; no interval of one run."""
     rows = []
     for arm, rung in dict.fromkeys((run["arm"], run["rung"]) for run in runs):
         some = [run for run in runs if (run["arm"], run["rung"]) == (arm, rung)]
         row: dict[str, Any] = {"arm": arm, "rung": rung, "runs": len(some)}
         for what, tasks in (("all", TASKS), ("table", TASKS[:3]), *((t, (t,)) for t in TASKS)):
-            shares = [
-                100
-                * sum(run[t]["successes"] for t in tasks)
-                / sum(len(run[t]["stages"]) for t in tasks)
-                for run in some
+            outcomes = [
+                100.0 * np.array([[end == "success" for end in run[t]["stages"]] for run in some])
+                for t in tasks
             ]
-            row[what] = {"percent": mean_and_interval(shares), "by_run": shares}
+            found = over_runs(outcomes)
+            interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
+            row[what] = {
+                "percent": (found.value, *(e if e is None else clipped(e) for e in interval)),
+                "by_run": np.mean([task.mean(1) for task in outcomes], axis=0).tolist(),
+            }
         rows.append(row)
     return rows
 
 
-def mean_and_interval(values: list[float]) -> tuple[float, float | None, float | None]:
-    """Mean, and the ends of its 95 % interval, cut to what percentages can be."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, None, None
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return mean, max(mean - half, 0.0), min(mean + half, 100.0)
+def clipped(percent: float) -> float:
+    """From 0 to 100."""
+    return min(max(percent, 0.0), 100.0)
 
 
 def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:

@@ -14,6 +14,15 @@ from torch.nn import functional as F
 PATCH_PX = 4
 
 
+def newest_and_changes(frames: Tensor) -> Tensor:
+    """Frames (B, T, 3, S, S) in [0, 1], oldest first, to pictures (B, 3·T, S, S) around zero.
+
+    The newest frame, and how each earlier one differs from it: one pass for all of them.
+    """
+    now, earlier = frames[:, -1:], frames[:, :-1]
+    return torch.cat([now - 0.5, earlier - now], dim=1).flatten(1, 2)
+
+
 class Residual(nn.Module):
     """Two 3x3 convolutions beside the identity, which is where it begins."""
 

@@ -7,11 +7,10 @@ has learnt it from a few demonstrations gives video a state (`robowm.train.seen_
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robowm.nn.image import PATCH_PX, UNet
+from robowm.nn.image import PATCH_PX, UNet, newest_and_changes
 from robowm.nn.points import Points, map_loss
 from robowm.policy.ray import along_the_ray
 
@@ -64,8 +63,7 @@ class HandFinder(nn.Module):
             frames: the frames.
             moved: (B, 2), by how much they were moved, in the units of places; None: not.
         """
-        now, earlier = frames[:, -1:], frames[:, :-1]
-        fine, _ = self.encoder(torch.cat([now - 0.5, earlier - now], dim=1).flatten(1, 2))
+        fine, _ = self.encoder(newest_and_changes(frames))
         found = self.points(fine, fine.new_zeros(len(frames), WIDTH))
         told = self.state(found.what[:, 0]).float()
         at = found.places[:, 0] if moved is None else found.places[:, 0] - moved

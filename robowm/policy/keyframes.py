@@ -17,8 +17,7 @@ def keyframes(gripper: np.ndarray) -> np.ndarray:
     Returns:
         int64, rising: the first step of each new command, and the last step.
     """
-    low, high = float(gripper.min()), float(gripper.max())
-    open_ = gripper > (low + high) / 2
+    open_ = opened(gripper)
     changes = np.flatnonzero(open_[1:] != open_[:-1]) + 1
     return np.unique(np.append(changes, len(gripper) - 1))
 
@@ -37,3 +36,8 @@ def next_keyframes(gripper: np.ndarray, count: int) -> np.ndarray:
     first = np.searchsorted(found, np.arange(len(gripper)))
     which = first[:, None] + np.arange(count)
     return found[np.minimum(which, len(found) - 1)]
+
+
+def opened(gripper: np.ndarray) -> np.ndarray:
+    """bool (T,): on the upper side of the middle of the range of what the gripper is told (T,)."""
+    return np.asarray(gripper > (float(gripper.min()) + float(gripper.max())) / 2)

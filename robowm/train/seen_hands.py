@@ -14,6 +14,7 @@ from scipy.ndimage import median_filter
 from robowm.errors import UserError
 from robowm.policy.eye import Eye
 from robowm.policy.hand import HandFinder
+from robowm.policy.keyframes import opened
 from robowm.policy.shift import shifted
 from robowm.progress import progress
 from robowm.train.frames import Frames
@@ -103,11 +104,6 @@ def learn_hand(
             schedule.step()
             advance(1)
     return net.eval()
-
-
-def opened(gripper: np.ndarray) -> np.ndarray:
-    """float32 (N,): 1 where a gripper is told to be open, as `robowm.policy.keyframes` sees it."""
-    return (gripper > (gripper.min() + gripper.max()) / 2).astype(np.float32)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robowm.nn.image import PATCH_PX, UNet, tokens
+from robowm.nn.image import PATCH_PX, UNet, newest_and_changes, tokens
 from robowm.nn.points import Found, Points
 from robowm.nn.text import HashedWords
 from robowm.nn.transformer import Transformer
@@ -88,9 +88,7 @@ class Backbone(nn.Module):
             task: B instructions; empty strings where there is none.
             asked: (B, D), added to the instruction when the points are looked for.
         """
-        now, earlier = frames[:, -1:], frames[:, :-1]
-        # the newest frame, and how each earlier one differs from it: one pass for all of them
-        fine, deep = self.encoder(torch.cat([now - 0.5, earlier - now], dim=1).flatten(1, 2))
+        fine, deep = self.encoder(newest_and_changes(frames))
         words = self.text(task) + self.text_place
         coarse = tokens(F.adaptive_avg_pool2d(self.coarse(deep), self.config.grid)) + self.where
         parts = [words[:, None], coarse]
