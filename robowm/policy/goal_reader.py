@@ -72,8 +72,8 @@ class GoalReader(nn.Module):
         """
         self.camera.copy_(torch.zeros(3, 4) if matrix is None else torch.from_numpy(matrix))
         if self.heading is not None:
-            self.heading.mean.copy_(torch.from_numpy(mean))
-            self.heading.deviation.copy_(torch.from_numpy(deviation))
+            self.heading.directions.mean.copy_(torch.from_numpy(mean))
+            self.heading.directions.deviation.copy_(torch.from_numpy(deviation))
 
     def forward(
         self,
@@ -111,12 +111,14 @@ class GoalReader(nn.Module):
         goals = (ahead + turned).float()
         goals[..., self.places[:2]] = along_the_ray(self.camera, at.float(), height)
         goals[..., self.places[2]] = height
-        if self.heading is None or not self.heading.directions():
+        axes = [] if self.heading is None else self.heading.directions.axes()
+        if not axes:
             return goals, None
-        columns = [column for triple in self.heading.directions() for column in triple]
+        columns = [column for triple in axes for column in triple]
         goals[..., columns] = blind[..., columns]
         asked = torch.cat([words[:, None].expand(-1, at.shape[1], -1), which], dim=-1)
         seen = (picture[0], self.camera, picture[1])
+        assert self.heading is not None
         headed: tuple[Tensor, Tensor | None] = self.heading(goals, now, asked, seen, shown)
         return headed
 

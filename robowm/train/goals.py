@@ -61,7 +61,8 @@ def find_goals(
     wanted = config.place_weight and config.points
     eye = learn_eye(frames, states, state_names) if wanted else None
     if stats is not None and np.isnan(states).any():
-        fill_in(frames, eye, stats, config.context_frames, *hand)
+        vectors = [(x, y, z) for x, y, z in config.state_vectors]
+        fill_in(frames, eye, stats, vectors, *hand)
     rows = goal_rows(frames, config.subgoals)
     places = None if eye is None else eye.places(states[rows])
     return Goals(states[rows].astype(np.float32), places, eye)

@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from robowm.policy.heading import PATCH_PX, Heading, read
+from robowm.policy.directions import Directions
+from robowm.policy.heading import Heading
+from robowm.policy.turned_picture import PATCH_PX, level_patches, read
 from robowm.policy.turning import directions_of
 from robowm.sim import robosuite_env
 from robowm.sim.simpler import env as simpler
@@ -29,7 +31,7 @@ def scene(at_m: torch.Tensor, angle_rad: torch.Tensor) -> torch.Tensor:
 def net() -> Heading:
     """For a state of place, one axis and a gripper, normalised by nothing."""
     made = Heading(2, 7, (0, 1, 2), [AXIS])
-    made.deviation.copy_(torch.tensor([1, 1, 1, 0.7, 0.7, 0.1, 1.0]))
+    made.directions.deviation.copy_(torch.tensor([1, 1, 1, 0.7, 0.7, 0.1, 1.0]))
     return made
 
 
@@ -52,10 +54,11 @@ def test_patches_turn_with_what_is_seen() -> None:
     torch.manual_seed(0)
     at_m, angle_rad = 0.1 * (torch.rand(8, 2) - 0.5), math.pi * torch.rand(8)
     places = torch.cat([at_m, torch.zeros(8, 1)], dim=1)[:, None]
-    seen = net().patches(scene(at_m, angle_rad), places, angle_rad[:, None, None], CAMERA)
+    picture, straight = (scene(at_m, angle_rad), CAMERA, None), torch.zeros(2)
+    seen = level_patches(places, angle_rad[:, None, None], picture, straight)
     assert seen.shape == (8, 1, 1, 3, PATCH_PX, PATCH_PX)
     assert seen.std(0).mean() < 0.12  # as one, up to what pixels leave; unturned 0.27
-    unturned = net().patches(scene(at_m, angle_rad), places, torch.zeros(8, 1, 1), CAMERA)
+    unturned = level_patches(places, torch.zeros(8, 1, 1), picture, straight)
     assert unturned.std(0).mean() > 0.2
 
 
@@ -67,8 +70,8 @@ def test_it_looks_where_the_picture_was_moved_to() -> None:
     by = torch.tensor([[-6.0, 3.0]]) * 2 / SIZE_PX
     angles = angle_rad[:, None, None]
     torch.testing.assert_close(
-        net().patches(moved, places, angles, CAMERA, by),
-        net().patches(picture, places, angles, CAMERA),
+        level_patches(places, angles, (moved, CAMERA, by), torch.zeros(2)),
+        level_patches(places, angles, (picture, CAMERA, None), torch.zeros(2)),
     )
 
 
@@ -94,7 +97,10 @@ def test_what_was_learnt_of_some_directions_is_known_of_all_and_aside_is_found()
         nats.backward()
         optimizer.step()
     made.eval()
-    made.habit.weight.data.zero_(), made.habit.bias.data.zero_()  # no prejudice
+    (
+        made.turned_picture.habit.weight.data.zero_(),
+        made.turned_picture.habit.bias.data.zero_(),
+    )  # no prejudice
     goals, now, picture, true = batch(64, 2.0, 4.0)
     turned, nats = made(goals, now, torch.zeros(64, 1, 2), (picture, CAMERA, None))
     assert nats is None
@@ -110,12 +116,12 @@ def test_a_heading_is_read_between_the_directions() -> None:
 
 
 def test_only_the_hands_axes_are_directions() -> None:
-    made = Heading(2, 10, (0, 1, 2), [(3, 4, 5), (6, 7, 8)])
+    made = Directions(10, (0, 1, 2), [(3, 4, 5), (6, 7, 8)])
     made.mean.copy_(torch.tensor([0, 0, 0, 0, 0, -1.0, 0, 0, 0, 0]))
     made.deviation.copy_(torch.tensor([1, 1, 1, 0.05, 0.05, 0.05, 0.7, 0.7, 0.05, 1]))
-    assert made.directions() == [(6, 7, 8), (3, 4, 5)]  # the flattest first
+    assert made.axes() == [(6, 7, 8), (3, 4, 5)]  # the flattest first
     made.deviation[6:8] = 3.0  # a velocity, say
-    assert made.directions() == []  # and what points down does not head anywhere
+    assert made.axes() == []  # and what points down does not head anywhere
 
 
 @pytest.mark.parametrize("env", [simpler, robosuite_env])
