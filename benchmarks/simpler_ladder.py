@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ class Protocol:
         episodes: a task, on the official layouts: once through them.
         tuning_episodes: a task, on random layouts.
         tuning_seed: their first seed.
-        finetune_steps: of every arm.
+        few: demonstrations a task up to which `few_steps` are trained, not `finetune_steps`.
+        few_steps, finetune_steps: of every arm.
+        hand_steps: of the network that sees the hand, arm `seen`.
         held: demonstrations a task, of random layouts, on which goals are compared.
         held_seed: their first seed.
     """
@@ -59,7 +62,10 @@ class Protocol:
     episodes: int = 24
     tuning_episodes: int = 10
     tuning_seed: int = 0
+    few: int = 10
+    few_steps: int = 1200
     finetune_steps: int = 2500
+    hand_steps: int = 900
     held: int = 12
     held_seed: int = 5_000
 
@@ -90,6 +96,8 @@ class Args:
     """which draws"""
     seeds: tuple[int, ...] = PROTOCOL.seeds
     """which training seeds"""
+    crossed: bool = False
+    """every draw with every training seed; else the first draw with the first seed, and so on"""
     tuning: bool = False
     """random layouts, not the official ones"""
     dry: bool = False
@@ -99,19 +107,16 @@ class Args:
 def main(args: Args) -> None:
     """Run what is missing, then write the table."""
     results, printed = [], set[Path]()
-    for rung in args.rungs:
-        for draw in args.draws:
-            for seed in args.seeds:
-                for arm in args.arms:
-                    run = Run(args, rung, draw, seed, arm)
-                    for command, made in run.commands():
-                        if not args.dry:
-                            perform(command, made)
-                        elif made not in printed:
-                            print(shlex.join(command))
-                        printed.add(made)
-                    if not args.dry:
-                        results.append(run.read())
+    for rung, (draw, seed), arm in product(args.rungs, pairs(args), args.arms):
+        run = Run(args, rung, draw, seed, arm)
+        for command, made in run.commands():
+            if not args.dry:
+                perform(command, made)
+            elif made not in printed:
+                print(shlex.join(command))
+            printed.add(made)
+        if not args.dry:
+            results.append(run.read())
     if args.dry:
         return
     write_json(
@@ -124,11 +129,24 @@ def main(args: Args) -> None:
             "arms": {arm: ARMS[arm] for arm in args.arms},
             "runs": results,
             "table": table(results),
+            "gains": gains(results, args.arms),
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in ("robowm", "torch", "lerobot", "mani_skill")},
             "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         },
     )
+
+
+def pairs(args: Args) -> list[tuple[int, int]]:
+    """(draw, training seed) of each run."""
+    if args.crossed or len(args.draws) == 1:
+        return list(product(args.draws, args.seeds))
+    if len(args.draws) != len(args.seeds):
+        raise SystemExit(
+            f"--draws {args.draws} and --seeds {args.seeds}: expected as many of one as of the "
+            "other, or --crossed."
+        )
+    return list(zip(args.draws, args.seeds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -188,9 +206,11 @@ class Run:
         elif self.arm == "ceiling":
             extra = wide
         elif self.arm == "seen":
-            more = ["--video", *map(str, wide)]
+            more = ["--video", *map(str, wide), "--hand-steps", str(PROTOCOL.hand_steps)]
         words = ["robowm", "finetune", model, *map(str, [*demos, *extra]), "--recipe", "small"]
-        words += ["--train.steps", str(PROTOCOL.finetune_steps), "--train.seed", str(self.seed)]
+        p = PROTOCOL
+        steps = p.few_steps if self.rung <= p.few else p.finetune_steps
+        words += ["--train.steps", str(steps), "--train.seed", str(self.seed)]
         yield [*words, *more, "--out", str(self.policy)], self.policy / "model.safetensors"
 
     @property
@@ -242,10 +262,7 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         some = [run for run in runs if (run["arm"], run["rung"]) == (arm, rung)]
         row: dict[str, Any] = {"arm": arm, "rung": rung, "runs": len(some)}
         for what, tasks in (("all", TASKS), ("table", TASKS[:3]), *((t, (t,)) for t in TASKS)):
-            outcomes = [
-                100.0 * np.array([[end == "success" for end in run[t]["stages"]] for run in some])
-                for t in tasks
-            ]
+            outcomes = [percent(some, task) for task in tasks]
             found = over_runs(outcomes)
             interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
             row[what] = {
@@ -256,9 +273,38 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def clipped(percent: float) -> float:
+def gains(runs: list[dict[str, Any]], arms: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Percentage points of each arm above `scratch`, of each rung and of their average, with the
+    95 % interval of `over_runs`: run by run (the same draw and seed) and layout by layout."""
+    rows = []
+    for arm in arms if "scratch" in arms else ():
+        rungs = list(dict.fromkeys(run["rung"] for run in runs))
+        for some in [] if arm == "scratch" else [[rung] for rung in rungs] + [rungs]:
+            row: dict[str, Any] = {"arm": arm, "rungs": some}
+            for what, tasks in (("all", TASKS), ("table", TASKS[:3])):
+                sides = [
+                    [
+                        percent([r for r in runs if (r["arm"], r["rung"]) == (side, rung)], task)
+                        for rung in some
+                        for task in tasks
+                    ]
+                    for side in (arm, "scratch")
+                ]
+                found = over_runs(*sides, matched=True)
+                interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
+                row[what] = {"points": (found.value, *interval)}
+            rows.append(row)
+    return rows
+
+
+def percent(runs: list[dict[str, Any]], task: str) -> np.ndarray:
+    """100 where an episode succeeded, else 0: (runs, layouts)."""
+    return 100.0 * np.array([[end == "success" for end in run[task]["stages"]] for run in runs])
+
+
+def clipped(value: float) -> float:
     """From 0 to 100."""
-    return min(max(percent, 0.0), 100.0)
+    return min(max(value, 0.0), 100.0)
 
 
 def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:

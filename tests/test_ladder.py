@@ -63,3 +63,30 @@ def test_every_arm_is_evaluated_on_all_tasks(ladder: ModuleType, tmp_path: Path)
             assert suites == [f"simpler/{task}{suffix}" for task in ladder.TASKS]
             trained = [w for w in words if w[1] == "finetune"][-1]
             assert ("--policy.no-use-state" in trained) == (arm == "vpt")
+
+
+def test_gains_are_of_matched_runs_and_average_the_rungs(ladder: ModuleType) -> None:
+    def run(arm: str, rung: int, seed: int, successes: int) -> dict[str, object]:
+        ends = ["success"] * successes + ["dropped"] * (4 - successes)
+        tasks = {task: {"stages": ends} for task in ladder.TASKS}
+        return {"arm": arm, "rung": rung, "draw": 0, "seed": seed} | tasks
+
+    runs = [run("scratch", rung, seed, seed) for rung in (1, 3) for seed in range(3)]
+    runs += [run("seen", 1, seed, seed + 1) for seed in range(3)]  # +25 points in every run
+    runs += [run("seen", 3, seed, 2 * seed) for seed in range(3)]  # +0, +25, +50
+    found = ladder.gains(runs, ("scratch", "seen"))
+    assert [row["rungs"] for row in found] == [[1], [3], [1, 3]]
+    assert [row["all"]["points"][0] for row in found] == [25.0, 25.0, 25.0]
+    wide = [row["all"]["points"][2] - row["all"]["points"][1] for row in found]
+    # rung 1 gains alike in every run: only the layouts widen its interval, though runs differ
+    assert wide[0] < wide[2] < wide[1]
+    assert ladder.gains(runs, ("seen",)) == []
+
+
+def test_a_draw_has_its_own_training_seed(ladder: ModuleType, tmp_path: Path) -> None:
+    args = ladder.Args(work=tmp_path, json=tmp_path / "x.json")
+    assert ladder.pairs(args) == list(zip(args.draws, args.seeds, strict=True))
+    one = ladder.Args(work=tmp_path, json=tmp_path / "x.json", draws=(0,))
+    assert ladder.pairs(one) == [(0, 0), (0, 1), (0, 2)]
+    with pytest.raises(SystemExit, match="as many of one as of the other"):
+        ladder.pairs(ladder.Args(work=tmp_path, json=tmp_path / "x.json", seeds=(0,)))
