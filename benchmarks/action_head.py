@@ -34,7 +34,7 @@ from robowm.sim.simpler.env import ACTION_NAMES, STATE_NAMES, TASKS, SimplerEnv
 from robowm.sim.simpler.expert import true_goals
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
-from robowm.train.practice import practise
+from robowm.train.practice import MIRRORED, practise
 
 HORIZON, EXECUTED, SUBGOALS = 8, 4, 2
 BATCH, RATE = 256, 1e-3
@@ -51,12 +51,14 @@ class Case:
         moments: of proprioception.
         goal_error_m: root mean square of what is added to the goals' places, level, an episode.
         demos: demonstrations a task.
+        mirrored: share of samples that are mirrored.
     """
 
     turned: bool = True
     moments: int = 3
     goal_error_m: float = 0.0
     demos: int = DEMOS
+    mirrored: float = MIRRORED
 
 
 CASES = {
@@ -68,6 +70,11 @@ CASES = {
     "goals 2 cm off": Case(goal_error_m=0.02),
     "10 demonstrations a task": Case(demos=10),
     "3 demonstrations a task": Case(demos=3),
+    "1 demonstration a task": Case(demos=1),
+    "10 demonstrations a task, none mirrored": Case(demos=10, mirrored=0),
+    "3 demonstrations a task, none mirrored": Case(demos=3, mirrored=0),
+    "1 demonstration a task, none mirrored": Case(demos=1, mirrored=0),
+    "25 demonstrations a task, none mirrored": Case(mirrored=0),
 }
 
 
@@ -211,7 +218,9 @@ class Head:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
             chosen = rng.choice(rows, BATCH)
-            p = practise(frames, goals, chosen, (case.moments, HORIZON), turning, head.normal)
+            p = practise(
+                frames, goals, chosen, (case.moments, HORIZON), turning, head.normal, case.mirrored
+            )
             error = (net(p.state, p.subgoals) - p.actions).abs().mean(-1) * p.valid
             optimizer.zero_grad()
             (error.sum() / p.valid.sum()).backward()

@@ -1,11 +1,14 @@
-"""Demonstrations turned about the vertical: what an arm does does not depend on the compass.
+"""Demonstrations turned about the vertical, and mirrored: what an arm does does not depend on the
+compass, nor on which side is left.
 
 An arm that is told where its hand shall go, in x, y and z, acts alike whichever way it faces: turn
-proprioception, goals and actions together and it is a demonstration still. 25 become as many as one
-likes. This holds for what is seen by proprioception alone; pictures are not turned.
+proprioception, goals and actions together and it is a demonstration still. So it is in a mirror,
+where a hand's two fingers change places. 25 become as many as one likes. This holds for what is
+seen by proprioception alone; pictures are not turned.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -14,6 +17,8 @@ import torch
 from torch import Tensor
 
 from robowm.policy.eye import place_columns
+
+ROTATION = r"rot|euler|angle|angular|axis|(^|[_.])r[xyz]$"
 
 type Triple = tuple[int, int, int]
 
@@ -24,10 +29,14 @@ class Turning:
 
     Attributes:
         state, action: the columns of x, y and z of every vector.
+        axes: of these in the state, axes of the hand.
+        spins: of these in the action, rotations: they point along what is turned about.
     """
 
     state: tuple[Triple, ...]
     action: tuple[Triple, ...]
+    axes: tuple[Triple, ...] = ()
+    spins: tuple[Triple, ...] = ()
 
     @classmethod
     def of(cls, state: Sequence[str] | None, action: Sequence[str] | None) -> Self | None:
@@ -41,15 +50,48 @@ class Turning:
             covered = {column for triple in triples for column in triple}
             if not triples or covered != set(range(len(names or ()) - 1)):
                 return None
-        return cls(*found)
+        axes, spins = (
+            tuple(t for t in triples if re.search(ROTATION, (names or ())[t[0]]))
+            for names, triples in zip((state, action), found, strict=True)
+        )
+        return cls(*found, axes, spins)
 
-    def states(self, values: Tensor, angle_rad: Tensor) -> Tensor:
-        """States (B, ..., S) in the robot's units, each sample turned by its angle (B,)."""
+    def states(self, values: Tensor, angle_rad: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """States (B, ..., S) in the robot's units, each sample turned by its angle (B,).
+
+        Args:
+            values: the states.
+            angle_rad: the angles.
+            mirrored: bool (B,), which are mirrored (y becomes -y) before; None: none is. Of a
+                hand's axes the second is that along which the fingers lie: a mirrored hand is one
+                whose fingers have changed places, so it is turned back, and left is right again.
+        """
+        if mirrored is not None:
+            signs = _signs(values.shape[-1], self.state)
+            for column in self.axes[1] if len(self.axes) > 1 else ():
+                signs[column] *= -1
+            values = _where(mirrored, values * signs, values)
         return turn(values, angle_rad, self.state)
 
-    def actions(self, values: Tensor, angle_rad: Tensor) -> Tensor:
-        """Actions (B, ..., A) in the robot's units, each sample turned by its angle (B,)."""
+    def actions(self, values: Tensor, angle_rad: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """Actions (B, ..., A) in the robot's units, as `states`; a rotation goes the other way
+        about in a mirror."""
+        if mirrored is not None:
+            signs = _signs(values.shape[-1], self.action)
+            for column in (column for triple in self.spins for column in triple):
+                signs[column] *= -1
+            values = _where(mirrored, values * signs, values)
         return turn(values, angle_rad, self.action)
+
+
+def _signs(count: int, triples: Sequence[Triple]) -> Tensor:
+    signs = torch.ones(count)
+    signs[[y for _, y, _ in triples]] = -1
+    return signs
+
+
+def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    return torch.where(chosen.reshape(-1, *[1] * (one.ndim - 1)), one, other)
 
 
 def vectors(names: Sequence[str]) -> tuple[Triple, ...]:

@@ -1,4 +1,4 @@
-"""Moments of demonstrations for a head that needs no picture, turned as they come."""
+"""Moments of demonstrations for a head that needs no picture, turned and mirrored as they come."""
 
 from typing import Any
 
@@ -12,6 +12,9 @@ from robowm.policy.turning import Turning, any_angle
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals
 
+MIRRORED = 0.5
+UNIT = 0.01
+
 
 def practise(
     frames: Frames,
@@ -20,6 +23,7 @@ def practise(
     shape: tuple[int, int],
     turning: Turning | None,
     pre: Any,
+    mirrored: float = MIRRORED,
 ) -> Practice:
     """What a head practises on.
 
@@ -30,6 +34,7 @@ def practise(
         shape: (T, H), moments of proprioception and actions of a chunk.
         turning: None: as they were recorded.
         pre: the policy's preprocessor, which normalises.
+        mirrored: share of samples that are mirrored, too.
     """
     before, steps, valid = frames.around(rows, *shape)
     state, subgoals, actions = (
@@ -41,9 +46,9 @@ def practise(
         )
     )
     if turning is not None:
-        angle_rad = any_angle(len(rows))
-        state, subgoals = (turning.states(values, angle_rad) for values in (state, subgoals))
-        actions = turning.actions(actions, angle_rad)
+        angle_rad, some = any_angle(len(rows)), torch.rand(len(rows)) < mirrored
+        state, subgoals = (turning.states(v, angle_rad, some) for v in (state, subgoals))
+        actions = turning.actions(actions, angle_rad, some)
     normal = pre({"observation.state": torch.cat([state, subgoals], dim=1), "action": actions})
     moments = normal["observation.state"]
     return Practice(
@@ -55,5 +60,16 @@ def practise(
 
 
 def turning_of(demos: Episodes) -> Turning | None:
-    """How a dataset's proprioception and actions turn; None if they do not."""
-    return Turning.of(*(column_names(demos, name) for name in ("observation.state", "action")))
+    """How a dataset's proprioception and actions turn; None if they do not.
+
+    What is named as a rotation in a state must be axes, of length one: a rotation vector in the
+    place of axes does not turn with the rest.
+    """
+    names = (column_names(demos, name) for name in ("observation.state", "action"))
+    turning = Turning.of(*names)
+    if turning is not None and turning.axes:
+        state = demos.column("observation.state", 0)
+        lengths = np.stack([np.linalg.norm(state[:, triple], axis=1) for triple in turning.axes])
+        if np.abs(lengths - 1).max() > UNIT:
+            return None
+    return turning

@@ -13,6 +13,7 @@ import torch
 from robowm import recipes
 from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
+from robowm.policy.shown import Practice
 from robowm.policy.turning import Turning
 from robowm.train.build_policy import PolicyConfig, choose_head
 from robowm.train.finetune import finetune
@@ -67,7 +68,7 @@ def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) ->
     torch.manual_seed(0)
     rows = np.arange(12)
     plain = practise(*shown, rows, (3, 4), None, same)
-    turned = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same)
+    turned = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same, mirrored=0)
 
     def angle(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         a, b = (torch.complex(v[..., 0], v[..., 1]) for v in (one, other))
@@ -79,6 +80,39 @@ def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) ->
         torch.testing.assert_close(angle(one, other), by[:, None].expand(-1, one.shape[1], 2))
         torch.testing.assert_close(one[..., 2:], other[..., 2:])
     assert by[:, 0].std() > 0.3  # every moment by another
+
+
+def test_half_of_the_moments_are_mirrored_as_a_whole(shown: tuple[Frames, Goals]) -> None:
+    torch.manual_seed(0)
+    rows = np.arange(12).repeat(20)
+    plain = practise(*shown, rows, (3, 4), None, same)
+    seen = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same)
+
+    def handed(p: Practice) -> torch.Tensor:
+        """From which side the first action passes the way to the goal: a turn keeps it."""
+        way = (p.subgoals - p.state[:, -1:])[:, 0]
+        return way[:, 0] * p.actions[:, 0, 1] - way[:, 1] * p.actions[:, 0, 0]
+
+    was, now = handed(plain), handed(seen)
+    torch.testing.assert_close(was.abs(), now.abs())
+    assert 0.4 < (was * now < 0)[was != 0].float().mean() < 0.6
+
+
+@pytest.mark.parametrize(("length", "turns"), [(1.0, True), (0.7, False)])
+def test_a_rotation_vector_is_no_axis(tmp_path: Path, length: float, turns: bool) -> None:
+    names = [*NAMES[:3], "rotation_x", "rotation_y", "rotation_z", "fingers"]
+    features = {
+        "observation.images.main": image_feature(16),
+        "observation.state": vector_feature("float32", names),
+        "action": vector_feature("float32", ["dx", "dy", "dz", "gripper"]),
+    }
+    writer = EpisodeWriter(tmp_path / "arm", 10, features, "arm")
+    state = np.tile(np.float32([1, 2, 3, 0, length, 0, 1]), (4, 1))
+    frames = np.zeros((4, 16, 16, 3), np.uint8)
+    columns = {"observation.images.main": frames, "observation.state": state}
+    writer.add(columns | {"action": np.zeros((4, 4), np.float32)}, "")
+    writer.close()
+    assert (turning_of(Episodes(tmp_path / "arm")) is not None) == turns
 
 
 @pytest.fixture
