@@ -52,6 +52,7 @@ class Case:
         goal_error_m: root mean square of what is added to the goals' places, level, an episode.
         demos: demonstrations a task.
         mirrored: share of samples that are mirrored.
+        exchanged: whether later goals are exchanged, see `practise`.
     """
 
     turned: bool = True
@@ -59,6 +60,7 @@ class Case:
     goal_error_m: float = 0.0
     demos: int = DEMOS
     mirrored: float = MIRRORED
+    exchanged: bool = True
 
 
 CASES = {
@@ -71,10 +73,12 @@ CASES = {
     "10 demonstrations a task": Case(demos=10),
     "3 demonstrations a task": Case(demos=3),
     "1 demonstration a task": Case(demos=1),
-    "10 demonstrations a task, none mirrored": Case(demos=10, mirrored=0),
+    "none mirrored": Case(mirrored=0),
+    "later goals not exchanged": Case(exchanged=False),
     "3 demonstrations a task, none mirrored": Case(demos=3, mirrored=0),
-    "1 demonstration a task, none mirrored": Case(demos=1, mirrored=0),
-    "25 demonstrations a task, none mirrored": Case(mirrored=0),
+    "3 demonstrations a task, later goals not exchanged": Case(demos=3, exchanged=False),
+    "3 demonstrations a task, neither": Case(demos=3, mirrored=0, exchanged=False),
+    "1 demonstration a task, later goals not exchanged": Case(demos=1, exchanged=False),
 }
 
 
@@ -204,23 +208,23 @@ class Head:
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         rows, frames = demos.rows(case.demos), demos.frames
-        states = frames.columns["observation.state"][goal_rows(frames, SUBGOALS)]
-        goals = Goals(states, None, None)
+        ahead = goal_rows(frames, SUBGOALS)
+        goals = Goals(frames.columns["observation.state"][ahead], ahead)
         stats = {}
         for key, values in frames.columns.items():
             used = torch.from_numpy(values[rows].astype(np.float32))
             stats[key] = used.mean(0), used.std(0)
-        shape = (HORIZON, len(ACTION_NAMES))
-        net = GoalHead(len(STATE_NAMES), case.moments, SUBGOALS, shape, place_columns(STATE_NAMES))
+        out, places = (HORIZON, len(ACTION_NAMES)), place_columns(STATE_NAMES)
+        net = GoalHead(len(STATE_NAMES), case.moments, SUBGOALS, out, places)
         head = cls(net, stats, case.moments)
         turning = Turning.of(STATE_NAMES, ACTION_NAMES) if case.turned else None
         optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
             chosen = rng.choice(rows, BATCH)
-            p = practise(
-                frames, goals, chosen, (case.moments, HORIZON), turning, head.normal, case.mirrored
-            )
+            shape = case.moments, HORIZON
+            ways = case.mirrored, case.exchanged
+            p = practise(frames, goals, chosen, shape, turning, head.normal, *ways)
             error = (net(p.state, p.subgoals) - p.actions).abs().mean(-1) * p.valid
             optimizer.zero_grad()
             (error.sum() / p.valid.sum()).backward()

@@ -7,7 +7,7 @@ robowm or LeRobot with its output in DIR; run again after a kill it goes on. A p
 four tasks together. `--tuning` plays random layouts in the place of the official ones, and its
 result says so: only without it are the official layouts touched, and only for the last figures.
 `--dry` prints what would be run. The headline alone is `--rungs 25 --draws 0 --arms scratch`.
-LeRobot's policies as further arms are not written yet.
+LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
 """
 
 import json
@@ -31,6 +31,7 @@ from robowm.artefact import write_json
 from robowm.metrics.hierarchical import over_runs
 
 GOAL_ERROR = Path(__file__).with_name("goal_error.py")
+LEROBOT_ARM = Path(__file__).with_name("lerobot_arm.py")
 TASKS = ("spoon", "carrot", "stack", "eggplant")
 
 
@@ -50,6 +51,7 @@ class Protocol:
         few: demonstrations a task up to which `few_steps` are trained, not `finetune_steps`.
         few_steps, finetune_steps: of every arm.
         hand_steps: of the network that sees the hand, arm `seen`.
+        step_s: what a step of ours takes one core at most; so long LeRobot's policies train.
         held: demonstrations a task, of random layouts, on which goals are compared.
         held_seed: their first seed.
     """
@@ -66,6 +68,7 @@ class Protocol:
     few_steps: int = 1200
     finetune_steps: int = 2500
     hand_steps: int = 900
+    step_s: float = 1.0
     held: int = 12
     held_seed: int = 5_000
 
@@ -77,7 +80,11 @@ ARMS = {
     "pretrained": "a world model of the wide video first; its actions are not read",
     "vpt": "the wide video as further demonstrations, its actions read off latents by the map",
     "ceiling": "the wide video as further demonstrations, with its true actions",
+    "act": "LeRobot's ACT, demonstrations alone",
+    "diffusion": "LeRobot's Diffusion Policy, demonstrations alone",
+    "vqbet": "LeRobot's VQ-BeT, demonstrations alone",
 }
+WITHOUT_GOALS = ("vpt", "act", "diffusion", "vqbet")
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ class Run:
         for task, path in zip(TASKS, demos, strict=True):
             yield recorded(task, path, self.rung, self.draw)
         yield from self._trained(demos)
-        if self.arm != "vpt":  # which has no proprioception, and no goals
+        if self.arm not in WITHOUT_GOALS:
             held = [self.args.work / "held" / task for task in TASKS]
             for task, path in zip(TASKS, held, strict=True):
                 yield recorded(task, path, PROTOCOL.held, PROTOCOL.held_seed)
@@ -185,6 +192,13 @@ class Run:
         return self.args.work / "goals" / f"{self.policy.name}.json"
 
     def _trained(self, demos: list[Path]) -> Iterator[tuple[list[str], Path]]:
+        p = PROTOCOL
+        steps = p.few_steps if self.rung <= p.few else p.finetune_steps
+        if self.arm in ("act", "diffusion", "vqbet"):
+            words = [sys.executable, str(LEROBOT_ARM), self.arm, *map(str, demos)]
+            words += ["--seconds", str(steps * p.step_s), "--seed", str(self.seed)]
+            yield [*words, "--out", str(self.policy)], self.policy / "model.safetensors"
+            return
         work = self.args.work
         wide = [work / "wide" / task for task in TASKS]
         if self.arm != "scratch":
@@ -208,8 +222,6 @@ class Run:
         elif self.arm == "seen":
             more = ["--video", *map(str, wide), "--hand-steps", str(PROTOCOL.hand_steps)]
         words = ["robowm", "finetune", model, *map(str, [*demos, *extra]), "--recipe", "small"]
-        p = PROTOCOL
-        steps = p.few_steps if self.rung <= p.few else p.finetune_steps
         words += ["--train.steps", str(steps), "--train.seed", str(self.seed)]
         yield [*words, *more, "--out", str(self.policy)], self.policy / "model.safetensors"
 

@@ -1,5 +1,6 @@
 """The ladder on SIMPLER: what it is trained, compared and evaluated on does not overlap."""
 
+import dataclasses
 import importlib.util
 import sys
 from itertools import combinations
@@ -10,18 +11,22 @@ import pytest
 
 from robowm.sim.seeds import DEMONSTRATION, EVALUATION, take
 
-LADDER = Path(__file__).parents[1] / "benchmarks" / "simpler_ladder.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TRIES = 10  # `record` takes at most so many seeds for an episode
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def ladder() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simpler_ladder", LADDER)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["simpler_ladder"] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
+    return script("simpler_ladder")
 
 
 def test_draws_video_held_out_and_tuning_are_disjoint(ladder: ModuleType) -> None:
@@ -61,8 +66,13 @@ def test_every_arm_is_evaluated_on_all_tasks(ladder: ModuleType, tmp_path: Path)
             words = [command for command, _ in ladder.Run(args, 3, 0, 0, arm).commands()]
             suites = [w[w.index("--suite") + 1] for w in words if w[1] == "eval"]
             assert suites == [f"simpler/{task}{suffix}" for task in ladder.TASKS]
-            trained = [w for w in words if w[1] == "finetune"][-1]
+            policy = str(args.work / "policies" / f"{arm}_3_0_0")
+            (trained,) = [w for w in words if w[-2:] == ["--out", policy]]
             assert ("--policy.no-use-state" in trained) == (arm == "vpt")
+            assert (
+                trained[trained.index("--seed" if "lerobot" in trained[1] else "--train.seed") + 1]
+                == "0"
+            )
 
 
 def test_gains_are_of_matched_runs_and_average_the_rungs(ladder: ModuleType) -> None:
@@ -90,3 +100,31 @@ def test_a_draw_has_its_own_training_seed(ladder: ModuleType, tmp_path: Path) ->
     assert ladder.pairs(one) == [(0, 0), (0, 1), (0, 2)]
     with pytest.raises(SystemExit, match="as many of one as of the other"):
         ladder.pairs(ladder.Args(work=tmp_path, json=tmp_path / "x.json", seeds=(0,)))
+
+
+def test_settings_are_of_lerobots_own_configs() -> None:
+    from lerobot.policies.act.configuration_act import ACTConfig
+    from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
+    from lerobot.policies.vqbet.configuration_vqbet import VQBeTConfig
+
+    arm = script("lerobot_arm")
+    configs = {"act": ACTConfig, "diffusion": DiffusionConfig, "vqbet": VQBeTConfig}
+    assert set(arm.SETTINGS) == set(configs)
+    for name, config in configs.items():
+        fields = {field.name: field for field in dataclasses.fields(config)}
+        for word in (*arm.SETTINGS[name], *arm.SHARED):
+            flag, value = word.split("=")
+            if flag.startswith("--policy."):
+                changed = fields[flag.removeprefix("--policy.")]  # it has such a setting
+                assert str(changed.default) != value  # and not this value by itself
+
+
+def test_lerobot_trains_as_long_as_ours(ladder: ModuleType, tmp_path: Path) -> None:
+    args = ladder.Args(work=tmp_path, json=tmp_path / "x.json")
+    for rung, steps in ((3, ladder.PROTOCOL.few_steps), (25, ladder.PROTOCOL.finetune_steps)):
+        words = [w for w, _ in ladder.Run(args, rung, 0, 0, "act").commands()]
+        (trained,) = [w for w in words if "--seconds" in w]
+        assert float(trained[trained.index("--seconds") + 1]) == steps * ladder.PROTOCOL.step_s
+        ours = [w for w, _ in ladder.Run(args, rung, 0, 0, "scratch").commands()]
+        (trained,) = [w for w in ours if w[1] == "finetune"]
+        assert trained[trained.index("--train.steps") + 1] == str(steps)

@@ -60,7 +60,7 @@ class FinetuneConfig:
     where the hand goes is seen in them, and teaches the head `goals` what to go for"""
     video_share: float = 0.5
     """share of samples that are from video, where there is some"""
-    hand_steps: int = 600
+    hand_steps: int = 900
     """optimiser steps of the network that sees the hand in video"""
     held_out: float = 0.0
     """share of demonstrations kept to measure the loss on; 0 trains on all of them"""

@@ -28,12 +28,15 @@ class Goals:
     Attributes:
         states: float32 (N, G, S), proprioception there, in the robot's units.
         places: float32 (N, G, 2), where in the picture, (x, y) from -1 to 1; None: not known.
+        rows: int64 (N, G), of which frames these are.
+        places: float32 (N, G, 2), where in the picture, (x, y) from -1 to 1; None: not known.
         eye: what the places were found with; None: motion does not tell where the hand is.
     """
 
     states: np.ndarray
-    places: np.ndarray | None
-    eye: Eye | None
+    rows: np.ndarray
+    places: np.ndarray | None = None
+    eye: Eye | None = None
 
 
 def find_goals(
@@ -41,7 +44,7 @@ def find_goals(
     config: "VipraConfig",
     state_names: Sequence[str] | None = None,
     stats: tuple[np.ndarray, np.ndarray] | None = None,
-    hand: tuple[int, int] = (600, 0),
+    hand: tuple[int, int] = (900, 0),
 ) -> Goals | None:
     """The keyframes ahead; None for a policy without subgoals.
 
@@ -65,7 +68,7 @@ def find_goals(
         fill_in(frames, eye, stats, vectors, *hand)
     rows = goal_rows(frames, config.subgoals)
     places = None if eye is None else eye.places(states[rows])
-    return Goals(states[rows].astype(np.float32), places, eye)
+    return Goals(states[rows].astype(np.float32), rows, places, eye)
 
 
 def goal_rows(frames: Frames, count: int) -> np.ndarray:

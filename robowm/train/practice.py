@@ -24,6 +24,7 @@ def practise(
     turning: Turning | None,
     pre: Any,
     mirrored: float = MIRRORED,
+    exchanged: bool = True,
 ) -> Practice:
     """What a head practises on.
 
@@ -35,6 +36,9 @@ def practise(
         turning: None: as they were recorded.
         pre: the policy's preprocessor, which normalises.
         mirrored: share of samples that are mirrored, too.
+        exchanged: give a moment whose chunk ends before the next keyframe the later goals of
+            another. What comes after next is no matter yet, and few demonstrations would have it
+            tell which of them this is.
     """
     before, steps, valid = frames.around(rows, *shape)
     state, subgoals, actions = (
@@ -46,6 +50,11 @@ def practise(
         )
     )
     if turning is not None:
+        if exchanged:
+            early = torch.from_numpy(goals.rows[rows, 0] - rows >= shape[1])
+            subgoals = torch.where(
+                early[:, None, None], later_of_another(subgoals, turning), subgoals
+            )
         angle_rad, some = any_angle(len(rows)), torch.rand(len(rows)) < mirrored
         state, subgoals = (turning.states(v, angle_rad, some) for v in (state, subgoals))
         actions = turning.actions(actions, angle_rad, some)
@@ -57,6 +66,16 @@ def practise(
         actions=normal["action"],
         valid=torch.from_numpy(valid).to(moments.device),
     )
+
+
+def later_of_another(subgoals: torch.Tensor, turning: Turning) -> torch.Tensor:
+    """Subgoals (N, G, S) that all but the first are another sample's, turned by any angle, as far
+    and as high from the first as they were there."""
+    other = turning.states(subgoals[torch.randperm(len(subgoals))], any_angle(len(subgoals)))
+    places = [column for triple in turning.state if triple not in turning.axes for column in triple]
+    other[..., places] += (subgoals - other)[:, :1, places]
+    other[:, 0] = subgoals[:, 0]
+    return other
 
 
 def turning_of(demos: Episodes) -> Turning | None:

@@ -50,8 +50,8 @@ def same(batch: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def shown() -> tuple[Frames, Goals]:
     frames = frames_of([5, 7])
-    states = frames.columns["observation.state"][goal_rows(frames, 2)]
-    return frames, Goals(states, None, None)
+    rows = goal_rows(frames, 2)
+    return frames, Goals(frames.columns["observation.state"][rows], rows)
 
 
 def test_moments_stay_within_their_episode(shown: tuple[Frames, Goals]) -> None:
@@ -68,7 +68,7 @@ def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) ->
     torch.manual_seed(0)
     rows = np.arange(12)
     plain = practise(*shown, rows, (3, 4), None, same)
-    turned = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same, mirrored=0)
+    turned = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same, 0, False)
 
     def angle(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         a, b = (torch.complex(v[..., 0], v[..., 1]) for v in (one, other))
@@ -86,7 +86,7 @@ def test_half_of_the_moments_are_mirrored_as_a_whole(shown: tuple[Frames, Goals]
     torch.manual_seed(0)
     rows = np.arange(12).repeat(20)
     plain = practise(*shown, rows, (3, 4), None, same)
-    seen = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same)
+    seen = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same, exchanged=False)
 
     def handed(p: Practice) -> torch.Tensor:
         """From which side the first action passes the way to the goal: a turn keeps it."""
@@ -96,6 +96,34 @@ def test_half_of_the_moments_are_mirrored_as_a_whole(shown: tuple[Frames, Goals]
     was, now = handed(plain), handed(seen)
     torch.testing.assert_close(was.abs(), now.abs())
     assert 0.4 < (was * now < 0)[was != 0].float().mean() < 0.6
+
+
+def test_later_goals_are_anothers_only_while_they_do_not_matter() -> None:
+    torch.manual_seed(0)
+    frames = frames_of([9, 12])
+    frames.columns["action"][:, -1] = 1
+    frames.columns["action"][6:9, -1] = -1  # keyframes: 6 and 8, and 20
+    ahead = goal_rows(frames, 2)
+    goals = Goals(frames.columns["observation.state"][ahead], ahead)
+    rows, turning = np.array([0, 2, 3, 7, 9, 10]), Turning.of(NAMES, NAMES)
+    seen = [practise(frames, goals, rows, (1, 4), turning, same, 0, ex) for ex in (False, True)]
+
+    def seen_from_the_hand(subgoals: torch.Tensor) -> torch.Tensor:
+        """How far and how high the second goal lies from the first."""
+        way = subgoals[:, 1] - subgoals[:, 0]
+        return torch.stack([way[:, :2].norm(dim=1), way[:, 2]], dim=1)
+
+    plain, other = (seen_from_the_hand(p.subgoals) for p in seen)
+    np.testing.assert_array_equal(goals.rows[rows, 0] - rows >= 4, [1, 1, 0, 0, 1, 1])
+    torch.testing.assert_close(other[2:4], plain[2:4])  # the chunk reaches the keyframe
+    changed = (other - plain).norm(dim=1)[[0, 1, 4, 5]] > 1e-4
+    assert changed.any()
+    for way in other:  # but some demonstration's
+        assert ((plain - way).norm(dim=1) < 1e-4).any()
+    for p in seen:  # the first goal lies from the hand as it did
+        way = (p.subgoals[:, 0] - p.state[:, -1])[:, :2].norm(dim=1)
+        true = goals.states[rows, 0] - frames.columns["observation.state"][rows]
+        torch.testing.assert_close(way, torch.from_numpy(true)[:, :2].norm(dim=1))
 
 
 @pytest.mark.parametrize(("length", "turns"), [(1.0, True), (0.7, False)])
