@@ -23,7 +23,7 @@ from robowm.policy.turning import Triple
 
 CHANNELS, WIDTH = 32, 128
 SIDE_PX, HALF_M = 32, 0.1  # of the look from above: a hand, and not only its fingers
-HEADINGS, TURNS = 24, 8  # TURNS divides HEADINGS
+HEADINGS, TURNS, FEW_TURNS = 24, 8, 2  # TURNS divides HEADINGS
 TAUGHT_TURNS = 4
 NARROW, DROPOUT = 24, 0.2
 STRAY_PX, STRAY_M = 0.03, 0.02  # in training: the place, in halves of the picture, and its height
@@ -90,8 +90,8 @@ class HandFinder(nn.Module):
         pictures = newest_and_changes(frames)
         at = self._find(pictures)[0]
         height = at.new_zeros(len(at))
-        for _ in range(2):  # how high it is says how large it is seen
-            turns_rad = (2 * math.pi / TURNS * torch.arange(TURNS)).expand(len(at), -1)
+        for turns in (FEW_TURNS, TURNS):  # how high it is says how large it is seen
+            turns_rad = (2 * math.pi / turns * torch.arange(turns)).expand(len(at), -1)
             headings, state, open_logit = self._from_above(pictures, at, None, height, turns_rad)
             height = state.mean(1)[:, self.places[2]]
         bins = HEADINGS // TURNS
