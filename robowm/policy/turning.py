@@ -54,7 +54,7 @@ class Turning:
             tuple(t for t in triples if re.search(ROTATION, (names or ())[t[0]]))
             for names, triples in zip((state, action), found, strict=True)
         )
-        return cls(*found, axes, spins)
+        return cls(found[0], found[1], axes, spins)
 
     def states(self, values: Tensor, angle_rad: Tensor, mirrored: Tensor | None = None) -> Tensor:
         """States (B, ..., S) in the robot's units, each sample turned by its angle (B,).
