@@ -4,12 +4,12 @@
 
 The datasets are merged (`lerobot-edit-dataset`), a few steps are timed, and as many are trained as
 fit. SETTINGS below says where a policy is not as LeRobot has it by default, and why. DIR is then a
-policy directory for `robowm eval`, with `lerobot_arm.json` beside the weights.
+policy directory for `robowm eval`, with `lerobot_arm.json` beside the weights. Diffusion needs the
+package diffusers.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -93,7 +93,7 @@ def main(args: Args) -> None:
     with TemporaryDirectory(dir=args.out.parent, prefix=f".{args.out.name}.") as scratch:
         work = Path(scratch)
         merge(args.datasets, work / MERGED)
-        begun, took_s = time.monotonic(), []
+        took_s = []
         for count in (1, 1 + PROBE_STEPS):
             at = time.monotonic()
             train(args, work, count, work / f"probe{count}")
@@ -102,7 +102,7 @@ def main(args: Args) -> None:
         steps = max(1, round(args.seconds / step_s))
         begun = time.monotonic()
         command = train(args, work, steps, work / "run")
-        found = work / "run" / "checkpoints" / "last" / "pretrained_model"
+        found = (work / "run" / "checkpoints" / "last" / "pretrained_model").resolve()
         write_json(
             found / "lerobot_arm.json",
             {
@@ -114,7 +114,7 @@ def main(args: Args) -> None:
                 "versions": {name: version(name) for name in ("lerobot", "torch", "robowm")},
             },
         )
-        shutil.copytree(found, args.out)
+        found.rename(args.out)  # whole or not at all
 
 
 def merge(datasets: tuple[Path, ...], out: Path) -> None:

@@ -121,7 +121,7 @@ def built(name: str, changes: dict[str, Any]) -> LeRobotController:
         camera = np.diag([0.3, 0.3, 1])[:, [0, 1, 1, 2]] * [1, 1, 0, 1]
         axes = np.full(STATE, 3**-0.5, np.float32)  # of length one
         policy.decoder.reader.know_camera(camera.astype(np.float32), 0 * axes, axes)
-        assert policy.decoder.reader.heading.directions()
+        assert policy.decoder.reader.heading.directions.axes()
     sizes = {"observation.state": (STATE,), "action": (ACTION,), CAMERA: (3, 1, 1)}
     stats = {
         key: {

@@ -18,7 +18,7 @@ from robowm.nn.image import PATCH_PX, UNet, newest_and_changes
 from robowm.nn.points import Points, map_loss
 from robowm.policy.directions import Directions
 from robowm.policy.ray import along_the_ray
-from robowm.policy.turned_picture import heading_nats, level_patches
+from robowm.policy.turned_picture import around_rad, heading_nats, level_patches
 from robowm.policy.turning import Triple
 
 CHANNELS, WIDTH = 32, 128
@@ -68,7 +68,6 @@ class HandFinder(nn.Module):
     ) -> None:
         super().__init__()
         state_dim = len(stats[0])
-        self.places = tuple(places)
         self.encoder = UNet(3 * frames, PATCH_PX, CHANNELS)
         self.points = Points(CHANNELS, WIDTH, 1)
         self.register_buffer("camera", camera)
@@ -91,13 +90,13 @@ class HandFinder(nn.Module):
         at = self._find(pictures)[0]
         height = at.new_zeros(len(at))
         for turns in (FEW_TURNS, TURNS):  # how high it is says how large it is seen
-            turns_rad = (2 * math.pi / turns * torch.arange(turns)).expand(len(at), -1)
+            turns_rad = around_rad(turns).expand(len(at), -1)
             headings, state, open_logit = self._from_above(pictures, at, None, height, turns_rad)
-            height = state.mean(1)[:, self.places[2]]
+            height = state.mean(1)[:, self.directions.places[2]]
         bins = HEADINGS // TURNS
         agreed = [headings[:, k].roll(k * bins, dims=-1) for k in range(TURNS)]
         mean = state.mean(1)
-        mean[:, self.places[:2]] = along_the_ray(self.camera, at, height)
+        mean[:, self.directions.places[:2]] = along_the_ray(self.camera, at, height)
         return SeenHand(mean, open_logit.mean(1), torch.stack(agreed).mean(0))
 
     def loss(
@@ -115,8 +114,8 @@ class HandFinder(nn.Module):
         pictures = newest_and_changes(frames)
         loss = map_loss(self._find(pictures)[1], places)
         near = places[:, 0] - moved + STRAY_PX * torch.randn_like(moved)
-        deviation_m = self.directions.deviation[self.places[2]]
-        height = state[:, self.places[2]]
+        deviation_m = self.directions.deviation[self.directions.places[2]]
+        height = state[:, self.directions.places[2]]
         height = height + STRAY_M / deviation_m * torch.randn_like(height)
         turns_rad = 2 * math.pi * torch.rand(len(frames), TAUGHT_TURNS)
         headings, told, open_logit = self._from_above(pictures, near, moved, height, turns_rad)
@@ -124,9 +123,9 @@ class HandFinder(nn.Module):
         if self.directions.axes():
             heading_rad = self.directions.heading_rad(state)
             told = self.directions.turned(told, heading_rad)
-            grid_rad = self._grid_rad().expand_as(headings)
+            grid_rad = around_rad(HEADINGS).expand_as(headings)
             loss = loss + heading_nats(headings, grid_rad, heading_rad - turns_rad)
-        kept = [c for c in range(state.shape[-1]) if c not in self.places[:2]]
+        kept = [c for c in range(state.shape[-1]) if c not in self.directions.places[:2]]
         loss = loss + (told[..., kept] - state[..., kept]).abs().mean()
         open_ = open_[:, None].expand_as(open_logit)
         return loss + F.binary_cross_entropy_with_logits(open_logit, open_)
@@ -156,7 +155,7 @@ class HandFinder(nn.Module):
         """
         place = torch.cat([along_the_ray(self.camera, at, height), height[:, None]], dim=1)
         mean, deviation = (
-            s[list(self.places)] for s in (self.directions.mean, self.directions.deviation)
+            s[self.directions.places] for s in (self.directions.mean, self.directions.deviation)
         )
         seen = (pictures, self.directions.camera_in_metres(self.camera), moved)
         at_m = (place * deviation + mean)[:, None]
@@ -164,6 +163,3 @@ class HandFinder(nn.Module):
         told = self.above(cut.flatten(0, 2)).float().unflatten(0, turns_rad.shape)
         headings, state, open_logit = told.split([HEADINGS, told.shape[-1] - HEADINGS - 1, 1], -1)
         return headings, state, open_logit[..., 0]
-
-    def _grid_rad(self) -> Tensor:
-        return torch.arange(HEADINGS) * 2 * math.pi / HEADINGS

@@ -67,8 +67,8 @@ class TurnedPicture(nn.Module):
         begin = torch.zeros_like(at_m[..., :1])
         if self.training:
             at_m, begin = at_m + STRAY_M * torch.randn_like(at_m), torch.rand_like(begin)
-        steps = torch.arange(DIRECTIONS, device=at_m.device)
-        angle_rad = (begin + steps) * 2 * math.pi / DIRECTIONS
+        step_rad = 2 * math.pi / DIRECTIONS
+        angle_rad = begin * step_rad + around_rad(DIRECTIONS).to(at_m.device)
         patches = level_patches(at_m, angle_rad, seen, self.aside_m)
         if self.training:  # mirrored, what fits still does
             mirror = torch.rand_like(begin)[..., None, None, None] < 0.5
@@ -117,6 +117,11 @@ def level_patches(
         picture.float(), where.flatten(1, 3), padding_mode="border", align_corners=False
     )
     return cut.unflatten(2, (*angle_rad.shape[1:], side_px)).permute(0, 2, 3, 1, 4, 5)
+
+
+def around_rad(count: int) -> Tensor:
+    """Directions (count,), evenly over the circle, from 0."""
+    return torch.arange(count) * 2 * math.pi / count
 
 
 def heading_nats(logits: Tensor, angle_rad: Tensor, true_rad: Tensor) -> Tensor:

@@ -43,11 +43,11 @@ class MovingParts:
 
 def moving_parts(frames: Frames) -> MovingParts:
     """Find the backgrounds."""
-    starts, first = np.unique(frames.start, return_index=True)
+    starts = np.unique(frames.start)
     found = []
     with progress("backgrounds", len(starts)) as advance:
-        for start, row in zip(starts, first, strict=True):
-            count = frames.end[row] - start
+        for start in starts:
+            count = frames.end[start] - start
             some = start + np.linspace(0, count - 1, min(count, MOST_FRAMES)).astype(int)
             found.append(np.median(frames.pixels[some], axis=0).astype(np.uint8))
             advance(1)

@@ -19,7 +19,7 @@ from robowm.policy.hand import HandFinder
 from robowm.policy.keyframes import keyframes, opened
 from robowm.policy.ray import along_the_ray
 from robowm.policy.shift import shifted
-from robowm.policy.turned_picture import read
+from robowm.policy.turned_picture import around_rad, read
 from robowm.policy.turning import Triple
 from robowm.progress import progress
 from robowm.train.frames import Frames
@@ -154,9 +154,9 @@ def see_hands(
             found.append((seen.state, seen.open_logit, seen.heading_logits))
             advance(len(some))
     state, logit, headings = (torch.cat(part) for part in zip(*found, strict=True))
-    row = state[:, list(net.places)] @ net.camera[:, :3].T + net.camera[:, 3]
+    row = state[:, net.directions.places] @ net.camera[:, :3].T + net.camera[:, 3]
     places = (row[:, :2] / row[:, 2:]).numpy()
-    shown = Shown.of(parts.frames, demonstrated, net.places[2])
+    shown = Shown.of(parts.frames, demonstrated, net.directions.places[2])
     open_ = np.empty(len(rows), np.float32)
     for start in np.unique(parts.frames.start[rows]):
         there = np.flatnonzero(parts.frames.start[rows] == start)
@@ -164,8 +164,7 @@ def see_hands(
         open_[there] = shown.commands(task, logit[there].numpy(), places[there])
         if net.directions.axes():
             steady = torch.from_numpy(steady_headings(headings[there].numpy()))
-            angle_rad = torch.arange(steady.shape[1]) * 2 * torch.pi / steady.shape[1]
-            heading_rad = read(steady, angle_rad.expand_as(steady))
+            heading_rad = read(steady, around_rad(steady.shape[1]).expand_as(steady))
             state[there] = net.directions.turned(state[there], heading_rad)
         for which, key in enumerate(there[keyframes(open_[there])]):
             heights_m = shown.heights(task, which)
@@ -185,7 +184,7 @@ def at_a_height(
     """
     if heights_m is None:
         return state
-    places = list(net.places)
+    places = net.directions.places
     mean, deviation = (float(s[places[2]]) for s in (net.directions.mean, net.directions.deviation))
     height = state[places[2]].clamp(*((h - mean) / deviation for h in heights_m))
     state = state.clone()
