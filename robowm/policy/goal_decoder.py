@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from robowm.nn.points import Found, map_loss
+from robowm.nn.points import Found, map_loss, near_the_mode
 from robowm.policy.goal_head import GoalHead
 from robowm.policy.goal_reader import GoalReader
 from robowm.policy.shown import DecoderConfig, Demonstrated
+from robowm.policy.taken import TakenFinder, outline_loss
 from robowm.world.backbone import Backbone
 
 
@@ -39,6 +40,7 @@ class GoalDecoder(nn.Module):
         self.gripper_in = nn.Linear(config.state_frames, width)
         nn.init.zeros_(self.gripper_in.weight)
         nn.init.zeros_(self.gripper_in.bias)
+        self.taken = TakenFinder(config.backbone.channels, width)
         self.reader = GoalReader(
             width,
             config.state_dim,
@@ -61,8 +63,9 @@ class GoalDecoder(nn.Module):
         """The losses, by name.
 
         `action_l1` on valid actions, of the practice where there is some; where they are shown,
-        `subgoal_l1`, `heading_nats`, cross-entropy of how the hand will be turned there, and
-        `place_nats`, cross-entropy of the first G points' maps.
+        `subgoal_l1`, `heading_nats`, cross-entropy of how the hand will be turned there,
+        `place_nats`, cross-entropy of the first G points' maps, and `outline`, of what will be
+        taken. Of samples of video only the last two: what is read off a film is the hand's place.
 
         Args:
             frames: float32 (B, T, 3, S, S) in [0, 1].
@@ -70,20 +73,25 @@ class GoalDecoder(nn.Module):
             state: float32 (B, T, state_dim), oldest first.
             shown: what was done.
         """
-        seen = self._look(frames, task, state, shown)
-        known, p, subgoals, found = shown.subgoals, shown.practice, seen.subgoals, seen.found
+        seen = self._look(frames, task, state, shown.moved)
+        own = slice(None) if shown.filmed is None else ~shown.filmed
+        taught, known, p = shown.places is not None, shown.subgoals, shown.practice
+        known = None if known is None else known[own]
+        subgoals, heading_nats = self._read(seen, state, own, taught, known)
         if p is not None:
             losses = {"action_l1": _mean_l1(self.head(p.state, p.subgoals), p.actions, p.valid)}
         else:
-            chunk = self.head(state, subgoals if known is None else known)
-            losses = {"action_l1": _mean_l1(chunk, shown.actions, shown.valid)}
+            chunk = self.head(state[own], subgoals if known is None else known)
+            losses = {"action_l1": _mean_l1(chunk, shown.actions[own], shown.valid[own])}
         if known is not None:
             losses["subgoal_l1"] = (subgoals - known).abs().mean()
-        if seen.heading_nats is not None:
-            losses["heading_nats"] = seen.heading_nats
+        if heading_nats is not None:
+            losses["heading_nats"] = heading_nats
         if shown.places is not None:
             count = self.config.subgoals
-            losses["place_nats"] = map_loss(found.logits[:, :count], shown.places[:, :count])
+            losses["place_nats"] = map_loss(seen.found.logits[:, :count], shown.places[:, :count])
+        if shown.taken is not None:
+            losses["outline"] = outline_loss(seen.outline, shown.taken)
         return losses
 
     @torch.no_grad()
@@ -91,40 +99,67 @@ class GoalDecoder(nn.Module):
         self, frames: Tensor, task: list[str], state: Tensor, noise: Tensor | None = None
     ) -> Tensor:
         """Action chunks (B, H, A); nothing is drawn, `noise` is not used."""
-        chunk: Tensor = self.head(state, self._look(frames, task, state).subgoals)
+        chunk: Tensor = self.head(state, self.foretell(frames, task, state))
         return chunk
 
     @torch.no_grad()
     def foretell(self, frames: Tensor, task: list[str], state: Tensor) -> Tensor:
         """The subgoals (B, G, state_dim) that it acts towards."""
-        return self._look(frames, task, state).subgoals
+        seen = self._look(frames, task, state)
+        return self._read(seen, state, slice(None), taught=False)[0]
 
     def _look(
-        self, frames: Tensor, task: list[str], state: Tensor, shown: Demonstrated | None = None
+        self, frames: Tensor, task: list[str], state: Tensor, moved: Tensor | None = None
     ) -> "_Looked":
-        """Goals, and where they were found; places that are taught by themselves take no gradient
-        from what is read off them, which would have them learn the demonstrations by heart."""
-        seen = self.backbone(frames, task, self.gripper_in(state[..., -1]))
-        found, count = seen.points, self.config.subgoals
-        at, moved, subgoals = found.places[:, :count], None, None
-        if shown is not None:
-            at = at if shown.places is None else at.detach()
-            moved, subgoals = shown.moved, shown.subgoals
+        asked = self.gripper_in(state[..., -1])
+        seen = self.backbone(frames, task, asked)
+        assert seen.points is not None
+        outline = self.taken(seen.fine, frames[:, -1], seen.words + asked)
+        return _Looked(seen.points, seen.words, outline, frames[:, -1], moved)
+
+    def _read(
+        self,
+        seen: "_Looked",
+        state: Tensor,
+        own: slice | Tensor,
+        taught: bool,
+        known: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Goals of the samples `own`; places that are taught by themselves take no gradient from
+        what is read off them, which would have them learn the demonstrations by heart."""
+        count = self.config.subgoals
+        at = seen.found.places[own, :count]
+        if self.reader.camera.any():  # then places are taught, and a map has one peak
+            at = near_the_mode(seen.found.logits[own, :count])
+        at = at.detach() if taught else at
+        moved = None if seen.moved is None else seen.moved[own]
         if moved is not None:
             at = at - moved[:, None]  # back to where it would be, had the picture not been moved
-        picture = (frames[:, -1], moved)
-        what = found.what[:, :count]
-        goals, nats = self.reader(at, what, seen.words, state, picture, subgoals)
-        return _Looked(goals, nats, found)
+        outline = seen.outline[own, None].sigmoid().detach()
+        picture = torch.cat([seen.picture[own], outline], dim=1), moved
+        what, words = seen.found.what[own, :count], seen.words[own]
+        goals: tuple[Tensor, Tensor | None] = self.reader(
+            at, what, words, state[own], picture, known
+        )
+        return goals
 
 
 @dataclass(frozen=True)
 class _Looked:
-    """What `GoalReader` gives, and the points it has read."""
+    """What is seen of B samples.
 
-    subgoals: Tensor
-    heading_nats: Tensor | None
+    Attributes:
+        found: points.
+        words: (B, D), the instruction.
+        outline: (B, S, S), logits, of what will be taken.
+        picture: (B, 3, S, S), moved by `moved`, see `Demonstrated`.
+    """
+
     found: Found
+    words: Tensor
+    outline: Tensor
+    picture: Tensor
+    moved: Tensor | None
 
 
 def _mean_l1(chunk: Tensor, actions: Tensor, valid: Tensor) -> Tensor:

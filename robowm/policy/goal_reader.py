@@ -91,8 +91,8 @@ class GoalReader(nn.Module):
             what: (B, G, D), what is seen there.
             words: (B, D), the instruction.
             state: (B, T, S), proprioception, oldest first.
-            picture: (B, 3, size, size) in [0, 1], and by how much it was moved, (B, 2) in the
-                units of `at`, or None.
+            picture: (B, 4, size, size) in [0, 1], the last channel an outline of what will be
+                taken, and by how much it was moved, (B, 2) in the units of `at`, or None.
             shown: (B, G, S), the true subgoals, where they are known.
         """
         now = state[:, -1]

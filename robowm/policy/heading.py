@@ -6,17 +6,22 @@ import torch
 from torch import Tensor, nn
 
 from robowm.policy.directions import Directions
+from robowm.policy.ray import along_the_ray
+from robowm.policy.taken import middle
 from robowm.policy.turned_picture import Seen, TurnedPicture, heading_nats, read
 from robowm.policy.turning import Triple
 
 TAUGHT = 4  # of so many samples one is looked at: K patches each cost time
 
+type _Looked = tuple[Tensor, Tensor, Seen, Tensor]
+"""What `TurnedPicture` is asked."""
+
 
 class Heading(nn.Module):
     """Turns the hand's directions at the next keyframes to where what is seen says.
 
-    The ground about the foretold place is turned (`robowm.policy.turned_picture`), and each heading
-    may be like the one before.
+    What will be taken is turned, where that is outlined, else the ground about the foretold place
+    (`robowm.policy.turned_picture`), and each heading may be like the one before.
 
     Args:
         known: F, numbers of what was asked for and which keyframe it is.
@@ -30,8 +35,8 @@ class Heading(nn.Module):
     ) -> None:
         super().__init__()
         self.directions = Directions(state_dim, places, vectors)
-        known += 2 + len(self.directions.others)
-        self.turned_picture = TurnedPicture(known)
+        asked, known = known, known + 2 + len(self.directions.others)
+        self.turned_picture = TurnedPicture(known, asked)
         self.as_before = nn.Sequential(nn.Linear(known, 32), nn.SiLU(), nn.Linear(32, 2))
 
     def forward(
@@ -48,7 +53,8 @@ class Heading(nn.Module):
             goals: (B, G, S), normalised; of the directions see `Directions.turned`.
             now: (B, S), proprioception, normalised.
             asked: (B, G, F).
-            seen: as `Seen`, but the camera of normalised places, see `GoalReader.camera`.
+            seen: as `Seen`, but the camera of normalised places, see `GoalReader.camera`; the
+                picture's fourth channel outlines what will be taken at the first of them.
             shown: (B, G, S), the true goals, normalised.
         """
         picture, camera, moved = seen
@@ -56,13 +62,16 @@ class Heading(nn.Module):
         at_m = self.directions.place_m(goals.detach())
         known = self._known(at_m, now, asked)
         before = self.directions.heading_rad(now)
+        centre_m, outlined = self._centres(at_m, (picture, camera, moved))
         if shown is None:
-            headings = self._find(before, at_m, known, (picture, camera, moved))
+            looked = centre_m, known, (picture, camera, moved), outlined
+            headings = self._find(before, looked)
             return self.directions.turned(goals, headings), None
         headings = self.directions.heading_rad(shown)
         some = slice(None, None, TAUGHT)
         seen = (picture[some], camera, None if moved is None else moved[some])
-        nats = self._nats(before[some], headings[some], at_m[some], known[some], seen)
+        looked = centre_m[some], known[some], seen, outlined[some]
+        nats = self._nats(before[some], headings[some], looked)
         return self.directions.turned(goals, headings), nats
 
     def _known(self, at_m: Tensor, now: Tensor, asked: Tensor) -> Tensor:
@@ -73,9 +82,23 @@ class Heading(nn.Module):
         rest = now[:, None, self.directions.others].expand(-1, at_m.shape[1], -1)
         return torch.cat([asked, far, rest], dim=-1)
 
-    def _find(self, before: Tensor, at_m: Tensor, known: Tensor, seen: Seen) -> Tensor:
+    def _centres(self, at_m: Tensor, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Where to look, (B, G, 3): the middle of what will be taken, where that is outlined, as
+        bool (B, G) tells, else the places themselves."""
+        picture, camera, moved = seen
+        outlined = torch.zeros(at_m.shape[:2], dtype=torch.bool, device=at_m.device)
+        row = at_m[:, 0] @ camera[:, :3].T + camera[:, 3]
+        shift = 0 if moved is None else moved
+        at, outlined[:, 0] = middle(picture[:, 3], row[:, :2] / row[:, 2:] + shift)
+        ground_m = along_the_ray(camera, at - shift, at_m[:, 0, 2])
+        centre_m = at_m.clone()
+        centre_m[:, 0, :2] = torch.where(outlined[:, :1], ground_m, at_m[:, 0, :2])
+        return centre_m, outlined
+
+    def _find(self, before: Tensor, looked: _Looked) -> Tensor:
         """Headings (B, G), one after the other: each may be like that before."""
-        scores, angle_rad = self.turned_picture(at_m, known, seen)
+        known = looked[1]
+        scores, angle_rad = self.turned_picture(*looked)
         found = []
         for g in range(scores.shape[1]):
             logits = scores[:, g] + self._like(before, known[:, g], angle_rad[:, g])
@@ -83,13 +106,11 @@ class Heading(nn.Module):
             found.append(before)
         return torch.stack(found, dim=1)
 
-    def _nats(
-        self, before: Tensor, headings: Tensor, at_m: Tensor, known: Tensor, seen: Seen
-    ) -> Tensor:
+    def _nats(self, before: Tensor, headings: Tensor, looked: _Looked) -> Tensor:
         """Cross-entropy of the true headings (B, G), each known when the next is asked for."""
-        scores, angle_rad = self.turned_picture(at_m, known, seen)
+        scores, angle_rad = self.turned_picture(*looked)
         before = torch.cat([before[:, None], headings[:, :-1]], dim=1)
-        logits = scores + self._like(before, known, angle_rad)
+        logits = scores + self._like(before, looked[1], angle_rad)
         return heading_nats(logits, angle_rad, headings)
 
     def _like(self, before: Tensor, known: Tensor, angle_rad: Tensor) -> Tensor:

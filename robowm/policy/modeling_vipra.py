@@ -17,6 +17,7 @@ from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
 
 SUBGOALS, PLACES, PRACTICE = "observation.subgoals", "observation.places", "practice"
+TAKEN, FILMED = "observation.taken", "filmed"
 
 
 class VipraPolicy(PreTrainedPolicy):
@@ -55,16 +56,26 @@ class VipraPolicy(PreTrainedPolicy):
             batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
                 [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H);
                 and from robowm's own loop SUBGOALS (B, G, S), normalised like the state, PLACES
-                (B, G, 2) and PRACTICE, see `Demonstrated`.
+                (B, G, 2), PRACTICE, TAKEN (B, S, S) and FILMED (B,), see `Demonstrated`.
         """
-        frames, places, moved = self._frames(batch), batch.get(PLACES), None
+        frames, places, taken = self._frames(batch), batch.get(PLACES), batch.get(TAKEN)
+        moved = None
         if self.training and self.config.shift_px:
-            frames, places, moved = shifted(frames, places, self.config.shift_px)
+            frames, places, moved, taken = shifted(frames, places, self.config.shift_px, taken)
             time = frames.shape[1]  # every frame of a sample is lit alike
             frames = self.augment(frames.flatten(1, 2)).unflatten(1, (time, 3))
         actions = batch[ACTION]
         pad = batch.get("action_is_pad", actions.new_zeros(actions.shape[:2], dtype=torch.bool))
-        shown = Demonstrated(actions, ~pad, batch.get(SUBGOALS), places, moved, batch.get(PRACTICE))
+        shown = Demonstrated(
+            actions,
+            ~pad,
+            batch.get(SUBGOALS),
+            places,
+            moved,
+            batch.get(PRACTICE),
+            taken,
+            batch.get(FILMED),
+        )
         losses = self.decoder.loss(frames, self._task(batch), self._state(batch), shown)
         weights = {
             "flow_matching": 1.0,
@@ -72,6 +83,7 @@ class VipraPolicy(PreTrainedPolicy):
             "subgoal_l1": self.config.subgoal_weight,
             "place_nats": self.config.place_weight,
             "heading_nats": self.config.place_weight,
+            "outline": self.config.place_weight,
         }
         total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         return total, {name: loss.item() for name, loss in losses.items()}

@@ -62,6 +62,10 @@ class Demonstrated:
         moved: float32 (B, 2), by how much the pictures were moved, in the units of places; None:
             they were not. The arm was not moved with them.
         practice: further moments for a head that needs no picture.
+        taken: float32 (B, S, S), outlines of what will be taken at the next keyframe, 0 or 1, NaN
+            where not known; None: not known anywhere.
+        filmed: bool (B,), samples of video, which show where to and what for, and no more; None:
+            there are none.
     """
 
     actions: Tensor
@@ -70,3 +74,5 @@ class Demonstrated:
     places: Tensor | None = None
     moved: Tensor | None = None
     practice: Practice | None = None
+    taken: Tensor | None = None
+    filmed: Tensor | None = None

@@ -20,9 +20,10 @@ CHANNELS, HIDDEN, DROPOUT = 24, 64, 0.1
 STRAY_M = 0.01  # in training the place is moved by so much: it is not found more finely either
 SHARPNESS = 30.0  # of the wanted distribution: 10 degrees
 NEAR_RAD = 0.4
+WAVES = (1, 2)  # periods in a circle
 
 type Seen = tuple[Tensor, Tensor, Tensor | None]
-"""A picture (B, 3, S, S) in [0, 1]; the camera (3, 4), from metres to the picture, homogeneous; and
+"""A picture (B, C, S, S) in [0, 1]; the camera (3, 4), from metres to the picture, homogeneous; and
 by how much the picture was moved, (B, 2) in units of half its side, or None."""
 
 
@@ -31,17 +32,20 @@ class TurnedPicture(nn.Module):
 
     Args:
         known: F, numbers of what else is known.
+        asked: the first numbers of these, which say what was asked for.
 
     Attributes:
         aside_m: (2,). A camera found from motion follows some point of the hand. What tells how
-            it is, or will be, turned is seen this much aside of it, on the plane.
+            it is, or will be, turned is seen this much aside of it, on the plane. Of what is
+            outlined the middle is known, and nothing has to be learnt; where this is not right it
+            gives away how a patch is turned, in the room.
     """
 
-    def __init__(self, known: int) -> None:
+    def __init__(self, known: int, asked: int) -> None:
         super().__init__()
         c = CHANNELS
         self.seen = nn.Sequential(
-            *(nn.Conv2d(3, c, 5, 2, 2), nn.SiLU()),
+            *(nn.Conv2d(4, c, 5, 2, 2), nn.SiLU()),
             *(nn.Conv2d(c, c, 3, 2, 1), nn.SiLU()),
             *(nn.Conv2d(c, c, 3, 1, 1), nn.SiLU()),
             nn.Flatten(),
@@ -51,33 +55,42 @@ class TurnedPicture(nn.Module):
             *(nn.Dropout(DROPOUT), nn.Linear(count, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, 1))
         )
         # of opposite directions that look alike the demonstrations may always take the same
-        self.habit = nn.Linear(known, 6)
+        self.habit = nn.Linear(asked, 2 * len(WAVES))
         nn.init.zeros_(self.habit.weight)
         nn.init.zeros_(self.habit.bias)
         self.aside_m = nn.Parameter(torch.zeros(2))
 
-    def forward(self, at_m: Tensor, known: Tensor, seen: Seen) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, at_m: Tensor, known: Tensor, seen: Seen, outlined: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Logits (B, G, K), and the directions (B, G, K) they are of, radians.
 
         Args:
             at_m: (B, G, 3), places.
             known: (B, G, F).
-            seen: see `Seen`.
+            seen: see `Seen`; the picture's fourth channel is an outline.
+            outlined: bool (B, G), where nothing but what is outlined is looked at: the grain of a
+                table would give away how it is turned.
         """
+        at_m = torch.cat([at_m[..., :2] + self.aside_m * ~outlined[..., None], at_m[..., 2:]], -1)
         begin = torch.zeros_like(at_m[..., :1])
         if self.training:
             at_m, begin = at_m + STRAY_M * torch.randn_like(at_m), torch.rand_like(begin)
         step_rad = 2 * math.pi / DIRECTIONS
         angle_rad = begin * step_rad + around_rad(DIRECTIONS).to(at_m.device)
-        patches = level_patches(at_m, angle_rad, seen, self.aside_m)
+        patches = level_patches(at_m, angle_rad, seen)
+        inside = patches[..., 3:, :, :] * outlined[..., None, None, None, None]
+        alone = torch.where(outlined[..., None, None, None, None], inside, 1.0)
+        patches = torch.cat([patches[..., :3, :, :] * alone, inside], dim=-3)
         if self.training:  # mirrored, what fits still does
             mirror = torch.rand_like(begin)[..., None, None, None] < 0.5
             patches = torch.where(mirror, patches.flip(-2), patches)
         found = self.seen(patches.flatten(0, 2)).unflatten(0, angle_rad.shape)
         told = known[:, :, None].expand(-1, -1, DIRECTIONS, -1)
         fits = self.fits(torch.cat([found, told.to(found.dtype)], dim=-1))[..., 0].float()
-        waves = [wave(k * angle_rad) for k in (1, 2, 3) for wave in (torch.cos, torch.sin)]
-        habit = (self.habit(known)[:, :, None].float() * torch.stack(waves, dim=-1)).sum(-1)
+        waves = [wave(k * angle_rad) for k in WAVES for wave in (torch.cos, torch.sin)]
+        usual = self.habit(known[..., : self.habit.in_features])
+        habit = (usual[:, :, None].float() * torch.stack(waves, dim=-1)).sum(-1)
         return fits + habit, angle_rad
 
 
@@ -85,7 +98,6 @@ def level_patches(
     at_m: Tensor,
     angle_rad: Tensor,
     seen: Seen,
-    aside_m: Tensor,
     side_px: int = PATCH_PX,
     half_m: float = HALF_M,
 ) -> Tensor:
@@ -97,7 +109,6 @@ def level_patches(
         at_m: (B, G, 3), places.
         angle_rad: (B, G, K), directions.
         seen: see `Seen`; the picture may have any number of channels.
-        aside_m: (2,), from a place to the middle of its patches.
         side_px: pixels of a patch's side.
         half_m: half the side of a patch.
     """
@@ -105,9 +116,9 @@ def level_patches(
     line = half_m * ((torch.arange(side_px, device=at_m.device) + 0.5) * 2 / side_px - 1)
     y, x = torch.meshgrid(line, line, indexing="ij")
     sine, cosine = angle_rad.sin()[..., None, None], angle_rad.cos()[..., None, None]
-    centre_m, height_m = at_m[..., :2] + aside_m, at_m[..., 2, None, None, None]
-    right = centre_m[..., 0, None, None, None] + cosine * x - sine * y
-    up = centre_m[..., 1, None, None, None] + sine * x + cosine * y
+    height_m = at_m[..., 2, None, None, None]
+    right = at_m[..., 0, None, None, None] + cosine * x - sine * y
+    up = at_m[..., 1, None, None, None] + sine * x + cosine * y
     place_m = torch.stack([right, up, height_m.expand_as(right)], dim=-1)
     row = place_m @ camera[:, :3].T + camera[:, 3]
     where = row[..., :2] / row[..., 2:]

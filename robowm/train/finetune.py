@@ -152,7 +152,7 @@ def finetune(
         mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
         scale = mean, np.maximum(deviation, LEAST_DEVIATION)
     hand = config.hand_steps, config.train.seed
-    goals = find_goals(frames, policy.config, names, scale, hand)
+    goals = find_goals(frames, policy.config, names, hand)
     turning = None
     if isinstance(policy.decoder, GoalDecoder):
         turning = turning_of(demos[0])
@@ -200,7 +200,7 @@ def batches(
     """What `robowm.train.loop.train` asks for: the loss of a batch drawn among `rows`, those of
     demonstrations and those of video."""
     from robowm.policy.goal_decoder import GoalDecoder
-    from robowm.policy.modeling_vipra import PLACES, PRACTICE, SUBGOALS
+    from robowm.policy.modeling_vipra import FILMED, PLACES, PRACTICE, SUBGOALS, TAKEN
 
     demonstrated, filmed = rows
     size = config.train.batch_size
@@ -223,6 +223,10 @@ def batches(
             batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]
             if goals.places is not None:
                 batch[PLACES] = torch.from_numpy(goals.places[chosen])
+            if goals.taken is not None:
+                batch[TAKEN] = goals.taken.of(chosen)
+            if seen:
+                batch[FILMED] = torch.arange(size) >= size - seen
             if practises:
                 some = rng.choice(demonstrated, config.practice)
                 batch[PRACTICE] = practise(frames, goals, some, lengths, turning, pre)

@@ -2,7 +2,7 @@
 seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from robowm.policy.eye import Eye
 from robowm.policy.keyframes import next_keyframes
 from robowm.progress import progress
 from robowm.train.frames import Frames
+from robowm.train.hindsight import Taken, what_was_taken
 from robowm.train.seen_hands import fill_in
 
 if TYPE_CHECKING:
@@ -27,32 +28,32 @@ class Goals:
 
     Attributes:
         states: float32 (N, G, S), proprioception there, in the robot's units.
-        places: float32 (N, G, 2), where in the picture, (x, y) from -1 to 1; None: not known.
         rows: int64 (N, G), of which frames these are.
         places: float32 (N, G, 2), where in the picture, (x, y) from -1 to 1; None: not known.
         eye: what the places were found with; None: motion does not tell where the hand is.
+        taken: what will be taken next; None: not known anywhere.
     """
 
     states: np.ndarray
     rows: np.ndarray
     places: np.ndarray | None = None
     eye: Eye | None = None
+    taken: Taken | None = None
 
 
 def find_goals(
     frames: Frames,
     config: "VipraConfig",
     state_names: Sequence[str] | None = None,
-    stats: tuple[np.ndarray, np.ndarray] | None = None,
     hand: tuple[int, int] = (900, 0),
 ) -> Goals | None:
     """The keyframes ahead; None for a policy without subgoals.
 
     Args:
-        frames: of demonstrations, and of video, whose states are NaN and are filled in here.
+        frames: of demonstrations, and of video, whose states are NaN; what is seen of the gripper
+            is written there.
         config: the policy's.
         state_names: names of the state's numbers, where known.
-        stats: mean and deviation (S,) of the state; needed for video.
         hand: steps and seed of the network that sees the hand in video.
 
     Raises:
@@ -63,12 +64,14 @@ def find_goals(
     states = frames.columns["observation.state"]
     wanted = config.place_weight and config.points
     eye = learn_eye(frames, states, state_names) if wanted else None
-    if stats is not None and np.isnan(states).any():
-        vectors = [(x, y, z) for x, y, z in config.state_vectors]
-        fill_in(frames, eye, stats, vectors, *hand)
+    filmed = np.isnan(states).any()
+    places = fill_in(frames, eye, *hand) if filmed else None if eye is None else eye.places(states)
     rows = goal_rows(frames, config.subgoals)
-    places = None if eye is None else eye.places(states[rows])
-    return Goals(states[rows].astype(np.float32), rows, places, eye)
+    goals = Goals(states[rows].astype(np.float32), rows)
+    if places is None:
+        return goals
+    taken = what_was_taken(frames, places)
+    return replace(goals, places=places[rows], eye=eye, taken=taken)
 
 
 def goal_rows(frames: Frames, count: int) -> np.ndarray:

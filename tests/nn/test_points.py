@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from robowm.nn.points import Points, cell_centres, map_loss
+from robowm.nn.points import Points, cell_centres, map_loss, near_the_mode
 
 
 def blobs(at: torch.Tensor, channels: int = 8, side: int = 16) -> torch.Tensor:
@@ -87,3 +87,13 @@ def test_a_map_is_taught_where_it_is_known() -> None:
     torch.testing.assert_close(found[known], places[known], atol=0.1, rtol=0)
     least = map_loss(torch.zeros(1, 1, 8, 8), torch.full((1, 1, 2), float("nan")))
     assert least == 0
+
+
+def test_the_likelier_of_two_peaks_is_not_drawn_towards_the_other() -> None:
+    at = cell_centres(16, 16, torch.device("cpu"))
+    one, other = torch.tensor([-0.5, 0.3]), torch.tensor([0.7, -0.6])
+    peaks = [(-(at - place).square().sum(-1) / 0.02).exp() for place in (one, other)]
+    logits = (0.8 * peaks[0] + 0.2 * peaks[1] + 1e-6).log().reshape(1, 1, 16, 16)
+    torch.testing.assert_close(near_the_mode(logits)[0, 0], one, atol=0.01, rtol=0)
+    both = (logits.flatten(2).softmax(-1) @ at)[0, 0]
+    assert (both - one).norm() > 0.2

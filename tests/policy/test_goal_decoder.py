@@ -19,7 +19,7 @@ CONFIG = DecoderConfig(
     action_dim=2,
     horizon=4,
 )
-UNSEEN = (torch.zeros(1, 3, 16, 16), None)  # without directions no picture is turned
+UNSEEN = (torch.zeros(1, 4, 16, 16), None)  # without directions no picture is turned
 
 
 def test_the_head_sees_no_place_only_differences() -> None:
@@ -66,6 +66,31 @@ def test_practice_leaves_the_picture_alone() -> None:
     losses["action_l1"].backward()
     assert all(p.grad is not None for p in net.head.parameters())
     assert all(p.grad is None for p in net.backbone.parameters())
+
+
+def test_video_teaches_where_and_what_for_but_not_how() -> None:
+    torch.manual_seed(0)
+    net = GoalDecoder(CONFIG)
+    shown = Demonstrated(
+        actions=torch.full((4, 4, 2), torch.nan),
+        valid=torch.ones(4, 4, dtype=torch.bool),
+        subgoals=torch.full((4, 2, 4), torch.nan),
+        places=torch.zeros(4, 2, 2),
+        practice=Practice(
+            torch.randn(6, 3, 4),
+            torch.randn(6, 2, 4),
+            torch.randn(6, 4, 2),
+            torch.ones(6, 4, dtype=torch.bool),
+        ),
+        taken=torch.zeros(4, 16, 16),
+        filmed=torch.tensor([False, False, True, True]),
+    )
+    for values in (shown.actions, shown.subgoals):
+        assert values is not None
+        values[:2] = 0.0  # only the demonstrations' are known
+    losses = net.loss(torch.rand(4, 2, 3, 16, 16), [""] * 4, torch.randn(4, 3, 4), shown)
+    assert set(losses) == {"action_l1", "subgoal_l1", "place_nats", "outline"}
+    assert torch.stack([*losses.values()]).isfinite().all()
 
 
 def test_without_known_goals_it_learns_from_the_picture_to_the_actions() -> None:

@@ -190,7 +190,7 @@ def test_a_shifted_picture_takes_its_places_along() -> None:
     frames = torch.zeros(6, 2, 3, 32, 32)
     frames[..., 16, 16] = 1
     places = torch.full((6, 1, 2), (16 + 0.5) * 2 / 32 - 1)
-    shown, there, moved = shifted(frames, places, 4)
+    shown, there, moved, outlines = shifted(frames, places, 4, frames[:, 0, 0])
     assert there is not None and not torch.equal(shown, frames)
     torch.testing.assert_close(there - moved[:, None], places)
     for sample, place in zip(shown, there, strict=True):
@@ -198,3 +198,4 @@ def test_a_shifted_picture_takes_its_places_along() -> None:
         found = (torch.stack([x, y]) + 0.5) * 2 / 32 - 1
         torch.testing.assert_close(found, place[0])
         assert torch.equal(sample[0], sample[1])  # both frames alike
+    assert outlines is not None and torch.equal(outlines, shown[:, 0, 0])

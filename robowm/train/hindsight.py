@@ -1,0 +1,117 @@
+"""What a hand took, seen in hindsight: it lay there until the hand came, and was gone afterwards.
+
+Where the camera stands still, an episode so draws the outline of what its instruction was about,
+without a label, a mask or a network, in video as in demonstrations. Given those, a picture in which
+nothing has happened yet is taught what will be taken (`robowm.policy.taken`).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from robowm.policy.keyframes import keyframes, opened
+from robowm.progress import progress
+from robowm.train.frames import Frames
+
+CLEAR, STILL = 22, 14  # of 255: what differs more has changed, what differs less has not
+STAYED, GONE = 0.5, 0.8  # share of the frames before, and after
+NEAR = 0.1  # sides of the picture, from the hand
+LEAST, MOST = 0.0008, 0.045  # of the picture: less is noise, more is the arm
+PASSING = 3  # frames after the taking in which the hand is still there
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Outlines of what will be taken.
+
+    Attributes:
+        outlines: uint8 (M, S, S), 0 or 1; the first is empty.
+        which: int64 (N,), the outline of what is taken at each frame's next keyframe: 0 where
+            nothing is, -1 where that is not known.
+    """
+
+    outlines: np.ndarray
+    which: np.ndarray
+
+    def of(self, rows: np.ndarray) -> Tensor:
+        """float32 (N, S, S), of rows (N,), 0 or 1; NaN where not known."""
+        found = torch.from_numpy(self.outlines[self.which[rows]]).float()
+        found[torch.from_numpy(self.which[rows] < 0)] = torch.nan
+        return found
+
+    def share(self) -> float:
+        """Of the moments before something is taken: those of which it is known what."""
+        before = self.which != 0
+        return float((self.which[before] > 0).mean()) if before.any() else 0.0
+
+
+def what_was_taken(frames: Frames, places: np.ndarray) -> Taken:
+    """Look back on every episode.
+
+    Args:
+        frames: with a column `action`, whose last number is the gripper's, more where it is open.
+        places: (N, 2), where the hand is seen, (x, y) from -1 to 1.
+    """
+    size = frames.pixels.shape[1]
+    outlines = [np.zeros((size, size), np.uint8)]
+    which = np.zeros(len(frames.end), np.int64)
+    starts = np.unique(frames.start)
+    with progress("what was taken", len(starts)) as advance:
+        for start in starts:
+            end = frames.end[start]
+            open_ = opened(frames.columns["action"][start:end, -1])
+            begin = 0
+            for key in keyframes(open_):
+                if key and open_[key - 1] and not open_[key]:
+                    at = (places[start + key] + 1) * size / 2
+                    found = outline(np.asarray(frames.pixels[start + begin : end]), key - begin, at)
+                    which[start + begin : start + key + 1] = -1 if found is None else len(outlines)
+                    outlines += [] if found is None else [found]
+                begin = key + 1
+            advance(1)
+    return Taken(np.stack(outlines), which)
+
+
+def outline(pictures: np.ndarray, taken: int, hand: np.ndarray) -> np.ndarray | None:
+    """What lay near the hand before it was taken and not after it; None: nothing clearly did.
+
+    Args:
+        pictures: uint8 (T, S, S, 3), from when the hand sets out.
+        taken: frame at which the gripper is told to close.
+        hand: (2,), where it is seen then, (x, y) in pixels.
+
+    Returns:
+        uint8 (S, S), 0 or 1.
+    """
+    pictures = pictures.astype(np.int16)
+    since = pictures[taken + PASSING :]
+    if not len(since) or taken < PASSING:
+        return None
+    away = np.abs(pictures - pictures[0]).max(-1)
+    lasting = np.abs(pictures[0] - np.median(pictures[taken + PASSING - 1 :], axis=0)).max(-1)
+    stayed = (away[: taken - 1] < STILL).mean(0) >= STAYED
+    gone = (away[taken + PASSING :] > STILL).mean(0) > GONE
+    found = ((lasting > CLEAR) & stayed & gone).astype(np.uint8)
+    found = cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    speck = np.ones((2, 2), np.uint8)  # cv2's own opening would move it by a pixel
+    found = cv2.dilate(cv2.erode(found, speck, anchor=(0, 0)), speck, anchor=(1, 1))
+    return _part_at(found, hand)
+
+
+def _part_at(found: np.ndarray, hand: np.ndarray) -> np.ndarray | None:
+    """The connected part that is largest for how far it is from the hand."""
+    size = len(found)
+    count, part, facts, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
+    y, x = np.mgrid[:size, :size] + 0.5
+    distance = np.hypot(x - hand[0], y - hand[1])
+    best, chosen = 0.0, None
+    for i in range(1, count):
+        area, near = facts[i, cv2.CC_STAT_AREA], distance[part == i].min()
+        if LEAST * size**2 < area < MOST * size**2 and near < NEAR * size:
+            worth = area / (1 + near)
+            if worth > best:
+                best, chosen = worth, i
+    return None if chosen is None else (part == chosen).astype(np.uint8)
