@@ -3,8 +3,8 @@
     python benchmarks/goal_error.py POLICY DATASET... --json benchmarks/results/goal_error.json
 
 The next keyframe (the grasp, then the release) as the head `goals` foretells it from pictures and
-proprioception, against where the demonstration's hand was then: on the ground, in height, and in
-heading. First frames apart, for there nothing but the picture tells what is to be grasped. A
+proprioception, against where the demonstration's hand came to rest then: on the ground, in height,
+and in heading. First frames apart, for there nothing but the picture tells what is to be grasped. A
 dataset that shares an episode's seed with what the policy was trained on is refused.
 """
 
@@ -32,6 +32,7 @@ from robowm.policy.goal_decoder import GoalDecoder
 from robowm.policy.keyframes import next_keyframes
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
 from robowm.policy.turning import directions_of
+from robowm.train.goals import at_rest
 
 EVERY = 5  # of the frames after the first
 
@@ -99,11 +100,14 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
     rows: dict[str, list[list[float]]] = {"first": [], "later": []}
     for episode in range(len(demos)):
         state = demos.column("observation.state", episode)
-        ahead = next_keyframes(demos.column("action", episode)[:, -1], 1)
+        names = column_names(demos, "observation.state")
+        places, count = state[:, place_columns(names)], len(state)
+        rest = at_rest(places, np.zeros(count, int), np.full(count, count), demos.fps)
+        ahead = rest[next_keyframes(demos.column("action", episode)[:, -1], 1)]
         frames = demos.frames(episode, demos.camera())
         for row in range(0, len(state), EVERY):
             goal = foretold(controller, frames, state, row, demos.tasks[episode])
-            off = difference(goal, state[ahead[row, 0]], column_names(demos, "observation.state"))
+            off = difference(goal, state[ahead[row, 0]], names)
             rows["first" if row == 0 else "later"].append(off)
     names = ("ground_cm", "height_cm", "heading_deg")
     return {

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_PAIRS = 3000  # an eye needs no more
 AT_ONCE = 50
+REST_S = 0.6
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,12 @@ class Goals:
     """The next G keyframes of each of N frames.
 
     Attributes:
-        states: float32 (N, G, S), proprioception there, in the robot's units.
+        states: float32 (N, G, S), proprioception there, in the robot's units; where the hand is
+            seen, of the moment at which it rests, see `at_rest`, but for the last number, the
+            gripper's.
         rows: int64 (N, G), of which frames these are.
-        places: float32 (N, G, 2), where in the picture, (x, y) from -1 to 1; None: not known.
+        places: float32 (N, G, 2), where in the picture it then rests, (x, y) from -1 to 1; None:
+            not known.
         eye: what the places were found with; None: motion does not tell where the hand is.
         taken: what will be taken next; None: not known anywhere.
     """
@@ -70,8 +74,31 @@ def find_goals(
     goals = Goals(states[rows].astype(np.float32), rows)
     if places is None:
         return goals
+    rest = at_rest(places, frames.start, frames.end, config.control_hz)[rows]
+    goals.states[..., :-1] = states[rest][..., :-1]
     taken = what_was_taken(frames, places)
-    return replace(goals, places=places[rows], eye=eye, taken=taken)
+    return replace(goals, places=places[rest], eye=eye, taken=taken)
+
+
+def at_rest(
+    places: np.ndarray, start: np.ndarray, end: np.ndarray, control_hz: float
+) -> np.ndarray:
+    """int64 (N,): of every row that of up to REST_S later at which the hand moves least.
+
+    An arm that is told to grip is still on its way, and comes to rest while the fingers close:
+    where it goes is told better by then.
+
+    Args:
+        places: (N, D), where the hand is.
+        start, end: (N,), of each row's episode, see `Frames`.
+        control_hz: rows a second.
+    """
+    at, steps = np.arange(len(places)), round(REST_S * control_hz)
+    before, after = np.maximum(at - 1, start), np.minimum(at + 1, end - 1)
+    speed = np.linalg.norm(places[after] - places[before], axis=1) / np.maximum(after - before, 1)
+    ahead = np.minimum(at[:, None] + np.arange(steps + 1), end[:, None] - 1)
+    rest: np.ndarray = ahead[at, speed[ahead].argmin(1)]
+    return rest
 
 
 def goal_rows(frames: Frames, count: int) -> np.ndarray:

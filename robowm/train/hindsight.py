@@ -20,6 +20,7 @@ CLEAR, STILL = 22, 14  # of 255: what differs more has changed, what differs les
 STAYED, GONE = 0.5, 0.8  # share of the frames before, and after
 NEAR = 0.1  # sides of the picture, from the hand
 LEAST, MOST = 0.0008, 0.045  # of the picture: less is noise, more is the arm
+MOST_FRAMES = 40  # before and after, each
 PASSING = 3  # frames after the taking in which the hand is still there
 
 
@@ -86,19 +87,22 @@ def outline(pictures: np.ndarray, taken: int, hand: np.ndarray) -> np.ndarray | 
     Returns:
         uint8 (S, S), 0 or 1.
     """
-    pictures = pictures.astype(np.int16)
-    since = pictures[taken + PASSING :]
-    if not len(since) or taken < PASSING:
+    if taken < PASSING or taken + PASSING >= len(pictures):
         return None
-    away = np.abs(pictures - pictures[0]).max(-1)
-    lasting = np.abs(pictures[0] - np.median(pictures[taken + PASSING - 1 :], axis=0)).max(-1)
-    stayed = (away[: taken - 1] < STILL).mean(0) >= STAYED
-    gone = (away[taken + PASSING :] > STILL).mean(0) > GONE
-    found = ((lasting > CLEAR) & stayed & gone).astype(np.uint8)
+    begin = pictures[0].astype(np.int16)
+    before, since = pictures[_some(0, taken - 1)], pictures[_some(taken + PASSING, len(pictures))]
+    stayed = (np.abs(before - begin).max(-1) < STILL).mean(0) >= STAYED
+    gone = (np.abs(since - begin).max(-1) > STILL).mean(0) > GONE
+    lasting = np.abs(np.median(since, axis=0) - begin).max(-1) > CLEAR
+    found = (lasting & stayed & gone).astype(np.uint8)
     found = cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     speck = np.ones((2, 2), np.uint8)  # cv2's own opening would move it by a pixel
     found = cv2.dilate(cv2.erode(found, speck, anchor=(0, 0)), speck, anchor=(1, 1))
     return _part_at(found, hand)
+
+
+def _some(begin: int, end: int) -> np.ndarray:
+    return np.linspace(begin, end - 1, min(end - begin, MOST_FRAMES)).astype(int)
 
 
 def _part_at(found: np.ndarray, hand: np.ndarray) -> np.ndarray | None:

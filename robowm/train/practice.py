@@ -30,7 +30,8 @@ def practise(
 
     Args:
         frames: the demonstrations.
-        goals: of these.
+        goals: of these. The head acts on where the hand was when it was told to grip, not on where
+            it then came to rest: it grips when it is there.
         rows: (N,), the present steps.
         shape: (T, H), moments of proprioception and actions of a chunk.
         turning: None: as they were recorded.
@@ -45,7 +46,7 @@ def practise(
         torch.from_numpy(np.asarray(values, np.float32))
         for values in (
             frames.columns["observation.state"][before],
-            goals.states[rows],
+            frames.columns["observation.state"][goals.rows[rows]],
             frames.columns["action"][steps],
         )
     )

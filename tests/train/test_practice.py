@@ -51,7 +51,8 @@ def same(batch: dict[str, Any]) -> dict[str, Any]:
 def shown() -> tuple[Frames, Goals]:
     frames = frames_of([5, 7])
     rows = goal_rows(frames, 2)
-    return frames, Goals(frames.columns["observation.state"][rows], rows)
+    rest = frames.columns["observation.state"][rows] + 1  # where it rests is not what is acted on
+    return frames, Goals(rest, rows)
 
 
 def test_moments_stay_within_their_episode(shown: tuple[Frames, Goals]) -> None:
@@ -61,7 +62,8 @@ def test_moments_stay_within_their_episode(shown: tuple[Frames, Goals]) -> None:
     np.testing.assert_array_equal(p.state, state[[[5, 5, 5], [6, 7, 8]]])
     np.testing.assert_array_equal(p.actions, action[[[5, 6, 7, 8, 9], [8, 9, 10, 11, 11]]])
     assert p.valid.tolist() == [[True] * 5, [True] * 4 + [False]]
-    np.testing.assert_array_equal(p.subgoals, goals.states[[5, 8]])
+    told = frames.columns["observation.state"][goals.rows[[5, 8]]]
+    np.testing.assert_array_equal(p.subgoals, told)
 
 
 def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) -> None:
