@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from robowm.policy.directions import Directions
 from robowm.policy.ray import along_the_ray
 from robowm.policy.taken import middle
-from robowm.policy.turned_picture import Seen, TurnedPicture, heading_nats, read
+from robowm.policy.turned_picture import Seen, TurnedPicture, between_ends, heading_nats, read
 from robowm.policy.turning import Triple
 
 TAUGHT = 4  # of so many samples one is looked at: K patches each cost time
@@ -97,11 +97,11 @@ class Heading(nn.Module):
 
     def _find(self, before: Tensor, looked: _Looked) -> Tensor:
         """Headings (B, G), one after the other: each may be like that before."""
-        known = looked[1]
+        _, known, _, outlined = looked
         scores, angle_rad = self.turned_picture(*looked)
         found = []
         for g in range(scores.shape[1]):
-            logits = scores[:, g] + self._like(before, known[:, g], angle_rad[:, g])
+            logits = scores[:, g] + self._like(before, known[:, g], angle_rad[:, g], outlined[:, g])
             before = read(logits, angle_rad[:, g])
             found.append(before)
         return torch.stack(found, dim=1)
@@ -110,10 +110,11 @@ class Heading(nn.Module):
         """Cross-entropy of the true headings (B, G), each known when the next is asked for."""
         scores, angle_rad = self.turned_picture(*looked)
         before = torch.cat([before[:, None], headings[:, :-1]], dim=1)
-        logits = scores + self._like(before, looked[1], angle_rad)
+        logits = scores + self._like(before, looked[1], angle_rad, looked[3])
         return heading_nats(logits, angle_rad, headings)
 
-    def _like(self, before: Tensor, known: Tensor, angle_rad: Tensor) -> Tensor:
+    def _like(self, before: Tensor, known: Tensor, angle_rad: Tensor, outlined: Tensor) -> Tensor:
         """What speaks for directions (..., K) that are like, or opposite to, headings (...)."""
         weights, away = self.as_before(known).float(), angle_rad - before[..., None]
+        weights = torch.where(outlined[..., None], between_ends(weights), weights)
         return weights[..., :1] * away.cos() + weights[..., 1:] * (2 * away).cos()

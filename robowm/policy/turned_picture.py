@@ -21,6 +21,7 @@ STRAY_M = 0.01  # in training the place is moved by so much: it is not found mor
 SHARPNESS = 30.0  # of the wanted distribution: 10 degrees
 NEAR_RAD = 0.4
 WAVES = (1, 2)  # periods in a circle
+ENDS_NATS = 1.5
 
 type Seen = tuple[Tensor, Tensor, Tensor | None]
 """A picture (B, C, S, S) in [0, 1]; the camera (3, 4), from metres to the picture, homogeneous; and
@@ -90,6 +91,7 @@ class TurnedPicture(nn.Module):
         fits = self.fits(torch.cat([found, told.to(found.dtype)], dim=-1))[..., 0].float()
         waves = [wave(k * angle_rad) for k in WAVES for wave in (torch.cos, torch.sin)]
         usual = self.habit(known[..., : self.habit.in_features])
+        usual = torch.where(outlined[..., None], between_ends(usual), usual)
         habit = (usual[:, :, None].float() * torch.stack(waves, dim=-1)).sum(-1)
         return fits + habit, angle_rad
 
@@ -128,6 +130,19 @@ def level_patches(
         picture.float(), where.flatten(1, 3), padding_mode="border", align_corners=False
     )
     return cut.unflatten(2, (*angle_rad.shape[1:], side_px)).permute(0, 2, 3, 1, 4, 5)
+
+
+def between_ends(weights: Tensor) -> Tensor:
+    """Weights (..., 2 * W) of W waves about the circle, or (..., W), such that they choose between
+    two ends and no more: the first wave only, at most ENDS_NATS.
+
+    What is outlined tells along which line the hand will lie. One demonstration is explained as
+    well by the direction that it had in the room, which would be all that is learnt.
+    """
+    first = weights.clone()
+    first[..., weights.shape[-1] // len(WAVES) :] = 0
+    length = first.norm(dim=-1, keepdim=True)
+    return first * ENDS_NATS / (1 + length.square()).sqrt()
 
 
 def around_rad(count: int) -> Tensor:

@@ -15,6 +15,7 @@ from robowm.sim.simpler import env as simpler
 CAMERA = torch.tensor([[4.0, 0, 0, 0], [0, 4.0, 0, 0], [0, 0, 0, 1.0]])  # overhead, 0.5 m a side
 SIZE_PX = 96
 AXIS = (3, 4, 5)
+LOUD = torch.tensor(6.0)  # what is asked for, of many numbers: a habit is soon learnt
 
 
 def scene(at_m: torch.Tensor, angle_rad: torch.Tensor) -> torch.Tensor:
@@ -118,6 +119,32 @@ def test_what_was_learnt_of_some_directions_is_known_of_all_and_aside_is_found(
     assert nats is None
     error = off(turned_rad(turned[:, 0]), turned_rad(true[:, 0]))
     assert error.median() < math.radians(10)  # at random: 90 degrees
+
+
+def test_of_what_is_outlined_one_direction_is_enough() -> None:
+    torch.manual_seed(0)
+    made = net()
+    optimizer = torch.optim.Adam(made.parameters(), lr=2e-3)
+
+    def batch(angle_rad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        count = len(angle_rad)
+        at_m = 0.16 * (torch.rand(count, 2) - 0.5)
+        goals = state(at_m, torch.zeros(count))[:, None]
+        goals[..., 3] = 1 / 0.7
+        now = state(at_m + 0.1, torch.zeros(count))
+        return goals, now, outlined(scene(at_m, angle_rad)), state(at_m, angle_rad)[:, None]
+
+    for _ in range(100):
+        goals, now, picture, true = batch(torch.full((32,), 0.6))
+        _, nats = made(goals, now, LOUD.expand(32, 1, 2), (picture, CAMERA, None), true)
+        optimizer.zero_grad()
+        nats.backward()
+        optimizer.step()
+    goals, now, picture, true = batch(1.6 + 3.0 * torch.rand(64))
+    turned, _ = made.eval()(goals, now, LOUD.expand(64, 1, 2), (picture, CAMERA, None))
+    away = turned_rad(turned[:, 0]) - turned_rad(true[:, 0])
+    line = (torch.remainder(away + math.pi / 2, math.pi) - math.pi / 2).abs()
+    assert line.median() < math.radians(12)  # along which line; 45 degrees at random
 
 
 def test_a_heading_is_read_between_the_directions() -> None:
