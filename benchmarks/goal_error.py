@@ -109,12 +109,12 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
             goal = foretold(controller, frames, state, row, demos.tasks[episode])
             off = difference(goal, state[ahead[row, 0]], names)
             rows["first" if row == 0 else "later"].append(off)
-    names = ("ground_cm", "height_cm", "heading_deg")
+    what_is_off = ("ground_cm", "height_cm", "heading_deg")
     return {
         when: {"frames": len(values)}
         | {
             what: dict(
-                zip(names, np.quantile(values, share, axis=0).round(2).tolist(), strict=True)
+                zip(what_is_off, np.quantile(values, share, axis=0).round(2).tolist(), strict=True)
             )
             for what, share in (("median", 0.5), ("p90", 0.9))
         }

@@ -102,6 +102,11 @@ def finetune(
         raise UserError("no dataset was named; expected one or more with demonstrations.")
     if not 0 <= config.from_start <= 1:
         raise UserError(f"--from-start {config.from_start}: expected a share from 0 to 1.")
+    if not 0 <= config.video_share < 1:
+        raise UserError(
+            f"--video-share {config.video_share}: expected a share from 0 to less than 1; how to "
+            "act is learnt from demonstrations."
+        )
     demos = [Episodes(path) for path in paths]
     for some in demos:
         check_actions(some)
@@ -182,6 +187,7 @@ def finetune(
     )
     stage.finish(
         eye_error=None if goals is None or goals.eye is None else goals.eye.error,
+        outlined=None if goals is None or goals.taken is None else goals.taken.share(),
         result={k: v for k, v in asdict(result).items() if k != "directory"},
         dataset_sha256=[directory_sha256(some.root) for some in demos],
     )
@@ -204,7 +210,7 @@ def batches(
 
     demonstrated, filmed = rows
     size = config.train.batch_size
-    seen = round(config.video_share * size) if len(filmed) else 0
+    seen = min(round(config.video_share * size), size - 1) if len(filmed) else 0
     pools: list[tuple[np.ndarray, int]] = []
     for some, count in ((demonstrated, size - seen), (filmed, seen)):
         begun = (some - frames.start[some]) / (frames.end[some] - frames.start[some])

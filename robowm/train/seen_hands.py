@@ -57,11 +57,11 @@ def fill_in(frames: Frames, eye: Eye | None, steps: int, seed: int) -> np.ndarra
     demonstrated, filmed = np.flatnonzero(~missing), np.flatnonzero(missing)
     parts = moving_parts(frames)
     places = eye.places(state)
-    net = learn_hand(parts, demonstrated, places, steps, seed)
+    told = _told(frames, demonstrated)
+    net = learn_hand(parts, demonstrated, places, told, steps, seed)
     places[filmed], open_ = see_hands(net, parts, filmed, demonstrated)
     action[filmed] = 0
     action[filmed, -1] = open_
-    told = _told(frames, demonstrated)
     state[filmed] = state[demonstrated].mean(0)
     for which in (False, True):
         own = demonstrated[told == which]
@@ -78,25 +78,37 @@ def _told(frames: Frames, rows: np.ndarray) -> np.ndarray:
 
 
 def learn_hand(
-    parts: MovingParts, rows: np.ndarray, places: np.ndarray, steps: int, seed: int
+    parts: MovingParts,
+    rows: np.ndarray,
+    places: np.ndarray,
+    told: np.ndarray,
+    steps: int,
+    seed: int,
 ) -> HandFinder:
-    """Train on the demonstrations, whole episodes of rows (N,), with the hand at places (., 2)."""
-    frames = parts.frames
-    told = dict(zip(rows.tolist(), _told(frames, rows), strict=True))
+    """Train on the demonstrations.
+
+    Args:
+        parts: the frames.
+        rows: (N,), the demonstrations'.
+        places: of all frames, (., 2), where the hand is seen.
+        told: bool (N,), whether the gripper is told to be open in these rows.
+        steps: of training.
+        seed: of what is drawn.
+    """
     net = HandFinder(len(LOOK))
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     rng = np.random.default_rng(seed)
-    most_px = round(frames.pixels.shape[1] * MOST_SHIFT)
+    most_px = round(parts.frames.pixels.shape[1] * MOST_SHIFT)
     with progress("the hand, from demonstrations", steps) as advance:
         for _ in range(steps):
-            some = rng.choice(rows, BATCH)
+            drawn = rng.integers(len(rows), size=BATCH)
+            some = rows[drawn]
             at = torch.from_numpy(places[some])[:, None]
             seen, moved, _, _ = shifted(looked_at(parts, some), at, most_px)
             assert moved is not None
             seen = seen * (1 + LIGHT * (torch.rand(BATCH, 1, 1, 1, 1) - 0.5))
-            open_ = torch.tensor([float(told[row]) for row in some.tolist()])
-            loss = net.loss(seen, moved[:, 0], open_)
+            loss = net.loss(seen, moved[:, 0], torch.from_numpy(told[drawn]).float())
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -79,7 +79,7 @@ def test_a_hand_learnt_from_four_demonstrations_is_seen_in_video(
     np.testing.assert_allclose(places, overhead().places(states), atol=0.5)
     off = np.linalg.norm(places - overhead().places(states), axis=1)
     assert (off[:48] == 0).all()
-    assert np.median(off[48:]) < 1 / 16  # one of 32 pixels; the middle of the table is 0.4 away
+    assert np.median(off[48:]) < 0.015 / HALF_SIDE_M  # one pixel; the table's middle is 0.4 away
     seen, told = frames.columns["observation.state"][48:], frames.columns["action"][48:]
     assert (told[:, 0] == 0).all()  # no action is guessed but the gripper's
     agrees = (told[:, 1] > 0.5) == (actions[48:, 1] > 0)
@@ -130,8 +130,19 @@ def test_a_policy_learns_from_video_that_has_pictures_only(
     card = read_card(tmp_path / "policy")
     assert card is not None and card["settings"]["video_frames"] == [8 * STEPS]
     assert card["eye_error"] < 0.6
+    assert 0 <= card["outlined"] <= 1
     curves = json.loads((tmp_path / "policy" / "curves.json").read_text())["series"]
     assert {"action_l1", "subgoal_l1", "place_nats"} <= set(curves)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_some_samples_must_be_demonstrations(
+    datasets: tuple[Path, Path], tmp_path: Path, share: float
+) -> None:
+    demos, video = datasets
+    with pytest.raises(UserError, match=f"--video-share {share}: expected a share from 0 to less"):
+        finetune("scratch", demos, tmp_path / "p", small(video=(video,), video_share=share))
+    assert not (tmp_path / "p").exists()
 
 
 def test_video_that_cannot_join_is_refused(datasets: tuple[Path, Path], tmp_path: Path) -> None:
