@@ -3,8 +3,9 @@
     python benchmarks/simpler_ladder.py --work DIR --json benchmarks/results/simpler_ladder.json
 
 PROTOCOL below is fixed before the runs and says all that is chosen. Every step is a command of
-robowm or LeRobot with its output in DIR; run again after a kill it goes on. A policy is trained on
-four tasks together. `--tuning` plays random layouts in the place of the official ones, and its
+robowm or LeRobot with its output in DIR; run again after a kill it goes on, and with `--keep` on
+another machine, too: runs that the result already has are not repeated. Each run says which commit
+it is of. A policy is trained on four tasks together. `--tuning` plays random layouts in the place of the official ones, and its
 result says so: only without it are the official layouts touched, and only for the last figures.
 `--dry` prints what would be run. The headline alone is `--rungs 25 --draws 0 --arms scratch`.
 LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
@@ -24,15 +25,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
+from _ladder import TASKS, gains, table
 
-from robowm.artefact import write_json
-from robowm.metrics.hierarchical import over_runs
+from robowm.artefact import plain, write_json
 
 GOAL_ERROR = Path(__file__).with_name("goal_error.py")
 LEROBOT_ARM = Path(__file__).with_name("lerobot_arm.py")
-TASKS = ("spoon", "carrot", "stack", "eggplant")
 
 
 @dataclass(frozen=True)
@@ -109,15 +108,19 @@ class Args:
     """every draw with every training seed; else the first draw with the first seed, and so on"""
     tuning: bool = False
     """random layouts, not the official ones"""
+    keep: bool = False
+    """do not repeat runs that are in --json, if its protocol and layouts are these"""
     dry: bool = False
     """print the commands only"""
 
 
 def main(args: Args) -> None:
     """Run what is missing, then write the table."""
-    results, printed = [], set[Path]()
+    results, printed = kept(args), set[Path]()
     for rung, (draw, seed), arm in product(args.rungs, pairs(args), args.arms):
         run = Run(args, rung, draw, seed, arm)
+        if any(run.key.items() <= done.items() for done in results):
+            continue
         for command, made in run.commands():
             if not args.dry:
                 perform(command, made)
@@ -126,24 +129,43 @@ def main(args: Args) -> None:
             printed.add(made)
         if not args.dry:
             results.append(run.read())
-    if args.dry:
-        return
+            write(args, results)
+
+
+def write(args: Args, results: list[dict[str, Any]]) -> None:
+    """The runs so far and what they say."""
+    arms = tuple(dict.fromkeys(run["arm"] for run in results))
     write_json(
         args.json,
         {
             "command": "python benchmarks/simpler_ladder.py "
             + shlex.join(sys.argv[1:]).replace(str(args.work), "DIR"),
             "protocol": asdict(PROTOCOL),
-            "layouts": "random (tuning)" if args.tuning else "official",
-            "arms": {arm: ARMS[arm] for arm in args.arms},
+            "layouts": layouts(args),
+            "arms": {arm: ARMS[arm] for arm in arms},
             "runs": results,
             "table": table(results),
-            "gains": gains(results, args.arms),
+            "gains": gains(results, arms),
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in ("robowm", "torch", "lerobot", "mani_skill")},
             "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         },
     )
+
+
+def layouts(args: Args) -> str:
+    """Which are played."""
+    return "random (tuning)" if args.tuning else "official"
+
+
+def kept(args: Args) -> list[dict[str, Any]]:
+    """Runs that need not be repeated."""
+    if not args.keep or not args.json.exists():
+        return []
+    found = json.loads(args.json.read_text())
+    if found["protocol"] != plain(asdict(PROTOCOL)) or found["layouts"] != layouts(args):
+        raise SystemExit(f"--keep: {args.json} is of another protocol; name another --json.")
+    return list(found["runs"])
 
 
 def pairs(args: Args) -> list[tuple[int, int]]:
@@ -167,6 +189,11 @@ class Run:
     draw: int
     seed: int
     arm: str
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What tells one run from another."""
+        return {"arm": self.arm, "rung": self.rung, "draw": self.draw, "seed": self.seed}
 
     @property
     def policy(self) -> Path:
@@ -264,63 +291,14 @@ class Run:
             tasks |= {"assets": found["assets"], "training": found["training"]}
         if self._goals.exists():
             tasks["goal_errors"] = json.loads(self._goals.read_text())["errors"]
-        return {"arm": self.arm, "rung": self.rung, "draw": self.draw, "seed": self.seed} | tasks
+        return self.key | {"commit": commit()} | tasks
 
 
-def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By arm and rung: the share of successes in percent, of each run (a draw and a training seed),
-    and its mean with the 95 % interval of `over_runs`, cut to what percentages can be: other runs
-    and other layouts; no interval of one run."""
-    rows = []
-    for arm, rung in dict.fromkeys((run["arm"], run["rung"]) for run in runs):
-        some = [run for run in runs if (run["arm"], run["rung"]) == (arm, rung)]
-        row: dict[str, Any] = {"arm": arm, "rung": rung, "runs": len(some)}
-        for what, tasks in (("all", TASKS), ("table", TASKS[:3]), *((t, (t,)) for t in TASKS)):
-            outcomes = [percent(some, task) for task in tasks]
-            found = over_runs(outcomes)
-            interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
-            row[what] = {
-                "percent": (found.value, *(e if e is None else clipped(e) for e in interval)),
-                "by_run": np.mean([task.mean(1) for task in outcomes], axis=0).tolist(),
-            }
-        rows.append(row)
-    return rows
-
-
-def gains(runs: list[dict[str, Any]], arms: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Percentage points of each arm above `scratch`, of each rung and of their average, with the
-    95 % interval of `over_runs`: run by run (the same draw and seed) and layout by layout."""
-    rows = []
-    for arm in arms if "scratch" in arms else ():
-        rungs = list(dict.fromkeys(run["rung"] for run in runs))
-        for some in (
-            [] if arm == "scratch" else [[rung] for rung in rungs] + [rungs] * (len(rungs) > 1)
-        ):
-            row: dict[str, Any] = {"arm": arm, "rungs": some}
-            for what, tasks in (("all", TASKS), ("table", TASKS[:3])):
-                sides = [
-                    [
-                        percent([r for r in runs if (r["arm"], r["rung"]) == (side, rung)], task)
-                        for rung in some
-                        for task in tasks
-                    ]
-                    for side in (arm, "scratch")
-                ]
-                found = over_runs(*sides, matched=True)
-                interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
-                row[what] = {"points": (found.value, *interval)}
-            rows.append(row)
-    return rows
-
-
-def percent(runs: list[dict[str, Any]], task: str) -> np.ndarray:
-    """100 where an episode succeeded, else 0: (runs, layouts)."""
-    return 100.0 * np.array([[end == "success" for end in run[task]["stages"]] for run in runs])
-
-
-def clipped(value: float) -> float:
-    """From 0 to 100."""
-    return min(max(value, 0.0), 100.0)
+def commit() -> str:
+    """The newest commit of this checkout, and whether files differ from it."""
+    here = Path(__file__).parent
+    words = ["git", "-C", str(here), "describe", "--always", "--dirty", "--exclude", "*"]
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:

@@ -56,6 +56,15 @@ def test_wrong_versions_are_found(
     assert finding.mend.startswith(f"pip install '{requirement}'")
 
 
+def test_a_package_of_an_extra_may_be_absent_but_not_of_another_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = ['no-such-package-anywhere>=1; extra == "shots"', 'rich>=99; extra == "vipra"']
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: wanted)
+    (finding,) = doctor._packages()
+    assert finding.part == "rich" and "expected >=99" in finding.found
+
+
 def test_two_opencv_versions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     versions = {"opencv-python": "4.13.0.92", "opencv-python-headless": "4.12.0.88"}
     monkeypatch.setattr(doctor, "_version", versions.get)

@@ -20,6 +20,8 @@ def script(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    if str(BENCHMARKS) not in sys.path:
+        sys.path.append(str(BENCHMARKS))  # where it finds what it shares, as when it is run
     sys.modules[name] = module  # its dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module
@@ -92,6 +94,21 @@ def test_gains_are_of_matched_runs_and_average_the_rungs(ladder: ModuleType) -> 
     # rung 1 gains alike in every run: only the layouts widen its interval, though runs differ
     assert wide[0] < wide[2] < wide[1]
     assert ladder.gains(runs, ("seen",)) == []
+    found = ladder.gains(runs[:-1], ("scratch", "seen"))  # the last has no fellow: no average
+    assert [(row["rungs"], row["runs"]) for row in found] == [([1], 3), ([3], 2)]
+
+
+def test_runs_of_another_machine_are_kept(ladder: ModuleType, tmp_path: Path) -> None:
+    args = ladder.Args(tmp_path, tmp_path / "x.json", rungs=(3,), draws=(0,), seeds=(0,), keep=True)
+    runs = [ladder.Run(args, 3, 0, 0, arm).key | {"commit": "abc"} for arm in args.arms]
+    for run in runs:
+        run |= {task: {"stages": ["success"] * 4} for task in ladder.TASKS}
+    ladder.write(args, runs)
+    assert ladder.kept(args) == runs
+    ladder.main(args)  # nothing is left to do
+    assert json.loads(args.json.read_text())["runs"] == runs
+    with pytest.raises(SystemExit, match="another protocol"):
+        ladder.kept(dataclasses.replace(args, tuning=True))
 
 
 def test_a_draw_has_its_own_training_seed(ladder: ModuleType, tmp_path: Path) -> None:

@@ -89,6 +89,10 @@ class TurnedPicture(nn.Module):
         found = self.seen(patches.flatten(0, 2)).unflatten(0, angle_rad.shape)
         told = known[:, :, None].expand(-1, -1, DIRECTIONS, -1)
         fits = self.fits(torch.cat([found, told.to(found.dtype)], dim=-1))[..., 0].float()
+        # what is outlined is gripped as well from the other side: few demonstrations would have the
+        # looks of an end tell from which
+        either = (fits + fits.roll(DIRECTIONS // 2, dims=-1)) / 2
+        fits = torch.where(outlined[..., None], either, fits)
         waves = [wave(k * angle_rad) for k in WAVES for wave in (torch.cos, torch.sin)]
         usual = self.habit(known[..., : self.habit.in_features])
         usual = torch.where(outlined[..., None], between_ends(usual), usual)
