@@ -1,0 +1,78 @@
+"""What the runs of `simpler_ladder.py` say: shares of successes, and gains above `scratch`."""
+
+from typing import Any
+
+import numpy as np
+
+from robowm.metrics.hierarchical import over_runs
+
+TASKS = ("spoon", "carrot", "stack", "eggplant")
+
+
+def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By arm and rung: the share of successes in percent, of each run (a draw and a training seed),
+    and its mean with the 95 % interval of `over_runs`, cut to what percentages can be: other runs
+    and other layouts; no interval of one run."""
+    rows = []
+    for arm, rung in dict.fromkeys((run["arm"], run["rung"]) for run in runs):
+        some = [run for run in runs if (run["arm"], run["rung"]) == (arm, rung)]
+        row: dict[str, Any] = {"arm": arm, "rung": rung, "runs": len(some)}
+        for what, tasks in (("all", TASKS), ("table", TASKS[:3]), *((t, (t,)) for t in TASKS)):
+            outcomes = [percent(some, task) for task in tasks]
+            found = over_runs(outcomes)
+            interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
+            row[what] = {
+                "percent": (found.value, *(e if e is None else clipped(e) for e in interval)),
+                "by_run": np.mean([task.mean(1) for task in outcomes], axis=0).tolist(),
+            }
+        rows.append(row)
+    return rows
+
+
+def gains(runs: list[dict[str, Any]], arms: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Percentage points of each arm above `scratch`, of each rung and of their average, with the
+    95 % interval of `over_runs`: run by run (the same draw and seed) and layout by layout. Runs
+    without their fellow do not count, nor an average of rungs that have not as many runs."""
+    rows = []
+    for arm in arms if "scratch" in arms else ():
+        pairs = {rung: matched(runs, arm, rung) for rung in dict.fromkeys(r["rung"] for r in runs)}
+        pairs = {rung: found for rung, found in pairs.items() if found}
+        rungs, counts = list(pairs), {len(found) for found in pairs.values()}
+        averaged = [rungs] if len(rungs) > 1 and len(counts) == 1 else []
+        for some in [] if arm == "scratch" else [*([rung] for rung in rungs), *averaged]:
+            row: dict[str, Any] = {"arm": arm, "rungs": some, "runs": len(pairs[some[0]])}
+            for what, tasks in (("all", TASKS), ("table", TASKS[:3])):
+                sides = [
+                    [
+                        percent([pair[side] for pair in pairs[rung]], task)
+                        for rung in some
+                        for task in tasks
+                    ]
+                    for side in (0, 1)
+                ]
+                found = over_runs(*sides, matched=True)
+                interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
+                row[what] = {"points": (found.value, *interval)}
+            rows.append(row)
+    return rows
+
+
+def matched(
+    runs: list[dict[str, Any]], arm: str, rung: int
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """An arm's runs of a rung, each with that of `scratch` of the same draw and seed."""
+    sides: list[dict[tuple[int, int], dict[str, Any]]] = [
+        {(r["draw"], r["seed"]): r for r in runs if (r["arm"], r["rung"]) == (side, rung)}
+        for side in (arm, "scratch")
+    ]
+    return [(run, sides[1][key]) for key, run in sides[0].items() if key in sides[1]]
+
+
+def percent(runs: list[dict[str, Any]], task: str) -> np.ndarray:
+    """100 where an episode succeeded, else 0: (runs, layouts)."""
+    return 100.0 * np.array([[end == "success" for end in run[task]["stages"]] for run in runs])
+
+
+def clipped(value: float) -> float:
+    """From 0 to 100."""
+    return min(max(value, 0.0), 100.0)
