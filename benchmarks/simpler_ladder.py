@@ -5,10 +5,10 @@
 PROTOCOL below is fixed before the runs and says all that is chosen. Every step is a command of
 robowm or LeRobot with its output in DIR; run again after a kill it goes on, and with `--keep` on
 another machine, too: runs that the result already has are not repeated. Each run says which commit
-it is of. A policy is trained on four tasks together. `--tuning` plays random layouts in the place of the official ones, and its
-result says so: only without it are the official layouts touched, and only for the last figures.
-`--dry` prints what would be run. The headline alone is `--rungs 25 --draws 0 --arms scratch`.
-LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
+it is of. A policy is trained on four tasks together. `--tuning` plays random layouts in the place
+of the official ones, and its result says so: only without it are the official layouts touched, and
+only for the last figures. `--dry` prints what would be run. The headline alone is `--rungs 25
+--draws 0 --arms scratch`. LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
 """
 
 import json
