@@ -2,7 +2,7 @@
 
     python benchmarks/action_head.py --work DIR --json benchmarks/results/action_head.json
 
-The head `goals` (`robowm.policy.goal_head`) alone, trained on demonstrations without pictures and
+The head `goals` (`robowm.policy.way_head`) alone, trained on demonstrations without pictures and
 played in closed loop, where its goals are the expert's own: the pose at which it grasps, lets go,
 and draws back. Every case changes one thing of what `policies/vipra.py` trains. Layouts are random
 (seeds of the block for evaluation, never the official 24, which this does not touch). Nothing is
@@ -28,6 +28,7 @@ from robowm.metrics.intervals import wilson
 from robowm.policy.eye import place_columns
 from robowm.policy.goal_head import GoalHead
 from robowm.policy.turning import Turning
+from robowm.policy.way_head import WayHead
 from robowm.sim.perform import episode
 from robowm.sim.seeds import DEMONSTRATION, EVALUATION
 from robowm.sim.simpler.env import ACTION_NAMES, STATE_NAMES, TASKS, SimplerEnv
@@ -53,6 +54,7 @@ class Case:
         demos: demonstrations a task.
         mirrored: share of samples that are mirrored.
         exchanged: whether later goals are exchanged, see `practise`.
+        ways: by shares of the ways to the goals; False: a plain network.
     """
 
     turned: bool = True
@@ -61,11 +63,11 @@ class Case:
     demos: int = DEMOS
     mirrored: float = MIRRORED
     exchanged: bool = True
+    ways: bool = True
 
 
 CASES = {
     "as in policies/vipra.py": Case(),
-    "demonstrations not turned": Case(turned=False),
     "two moments of proprioception": Case(moments=2),
     "one moment of proprioception": Case(moments=1),
     "goals 1 cm off": Case(goal_error_m=0.01),
@@ -73,12 +75,14 @@ CASES = {
     "10 demonstrations a task": Case(demos=10),
     "3 demonstrations a task": Case(demos=3),
     "1 demonstration a task": Case(demos=1),
-    "none mirrored": Case(mirrored=0),
-    "later goals not exchanged": Case(exchanged=False),
-    "3 demonstrations a task, none mirrored": Case(demos=3, mirrored=0),
     "3 demonstrations a task, later goals not exchanged": Case(demos=3, exchanged=False),
-    "3 demonstrations a task, neither": Case(demos=3, mirrored=0, exchanged=False),
-    "1 demonstration a task, later goals not exchanged": Case(demos=1, exchanged=False),
+    "plain network": Case(ways=False),
+    "plain network, 10 demonstrations a task": Case(demos=10, ways=False),
+    "plain network, 3 demonstrations a task": Case(demos=3, ways=False),
+    "plain network, 1 demonstration a task": Case(demos=1, ways=False),
+    "plain network, neither turned nor mirrored": Case(turned=False, ways=False),
+    "plain network, none mirrored": Case(mirrored=0, ways=False),
+    "plain network, 3 demonstrations a task, none mirrored": Case(demos=3, mirrored=0, ways=False),
 }
 
 
@@ -198,7 +202,7 @@ class Demos:
 class Head:
     """A trained head with the statistics of its demonstrations."""
 
-    net: GoalHead
+    net: GoalHead | WayHead
     stats: dict[str, tuple[Tensor, Tensor]]
     moments: int
 
@@ -215,7 +219,10 @@ class Head:
             used = torch.from_numpy(values[rows].astype(np.float32))
             stats[key] = used.mean(0), used.std(0)
         out, places = (HORIZON, len(ACTION_NAMES)), place_columns(STATE_NAMES)
-        net = GoalHead(len(STATE_NAMES), case.moments, SUBGOALS, out, places)
+        sizes = len(STATE_NAMES), case.moments, SUBGOALS, out, places
+        net: GoalHead | WayHead = GoalHead(*sizes)
+        if case.ways:
+            net = way_head(sizes, stats, frames.columns["action"][rows])
         head = cls(net, stats, case.moments)
         turning = Turning.of(STATE_NAMES, ACTION_NAMES) if case.turned else None
         optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.01)
@@ -230,6 +237,7 @@ class Head:
             (error.sum() / p.valid.sum()).backward()
             optimizer.step()
             schedule.step()
+        net.eval()
         return head
 
     def normal(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -265,6 +273,21 @@ class Head:
         mean, spread = self.stats["action"]
         planned: np.ndarray = (chunk * spread + mean).numpy()
         return planned
+
+
+def way_head(
+    sizes: tuple[int, int, int, tuple[int, int], tuple[int, ...]],
+    stats: dict[str, tuple[Tensor, Tensor]],
+    actions: np.ndarray,
+) -> WayHead:
+    """The head that acts by ways, told its scale as `robowm finetune` does."""
+    turning = Turning.of(STATE_NAMES, ACTION_NAMES)
+    assert turning is not None
+    net = WayHead(*sizes, turning.axes, turning.action)
+    most = [np.linalg.norm(actions[:, columns], axis=1).max() for columns in (net.move, net.spin)]
+    scales = (torch.stack(stats[key]) for key in ("observation.state", "action"))
+    net.know_scale(*scales, torch.tensor(most, dtype=torch.float32))
+    return net
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ class VipraConfig(PreTrainedConfig):
     state_vectors: list[list[int]] = field(default_factory=list)
     """columns of every other vector in it, such as the hand's axes: with them `goals` finds how
     the hand will be turned by turning the picture; empty: it reads it off the point"""
+    turn_pictures: bool = True
+    """False: such vectors are known, and no picture is turned"""
+    action_vectors: list[list[int]] = field(default_factory=list)
+    """columns of an action that are how the hand shall move, and turn, in the frame of its place:
+    with them `goals` acts by shares of the ways to its goals; empty: by a plain network"""
     chunk_size: int = 8
     """H, actions predicted at once"""
     n_action_steps: int = 4
@@ -94,6 +99,8 @@ class VipraConfig(PreTrainedConfig):
             state_frames=self.n_obs_steps,
             state_places=tuple(self.state_places),
             state_vectors=tuple((x, y, z) for x, y, z in self.state_vectors),
+            turn_pictures=self.turn_pictures,
+            action_vectors=tuple((x, y, z) for x, y, z in self.action_vectors),
             action_dim=self.action_feature.shape[0],
             horizon=self.chunk_size,
             subgoals=self.subgoals,

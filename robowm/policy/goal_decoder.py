@@ -2,7 +2,8 @@
 
 Two networks that share nothing but the goals between them. The first looks for where the hand will
 be seen at the next keyframes and reads off how it will be there; the second acts
-(`robowm.policy.goal_head`). Neither can make up for the other by learning an episode by heart.
+(`robowm.policy.way_head`, or where the robot's numbers allow no such thing
+`robowm.policy.goal_head`). Neither can make up for the other by learning an episode by heart.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from robowm.policy.goal_head import GoalHead
 from robowm.policy.goal_reader import GoalReader
 from robowm.policy.shown import DecoderConfig, Demonstrated
 from robowm.policy.taken import TakenFinder, outline_loss
+from robowm.policy.way_head import WayHead
 from robowm.world.backbone import Backbone
 
 
@@ -47,14 +49,16 @@ class GoalDecoder(nn.Module):
             config.state_frames,
             config.subgoals,
             config.state_places,
-            config.state_vectors,
+            config.state_vectors if config.turn_pictures else (),
         )
-        self.head = GoalHead(
-            config.state_dim,
-            config.state_frames,
-            config.subgoals,
-            (config.horizon, config.action_dim),
-            config.state_places,
+        numbers = config.state_dim, config.state_frames, config.subgoals
+        chunk = config.horizon, config.action_dim
+        self.head: GoalHead | WayHead = (
+            WayHead(
+                *numbers, chunk, config.state_places, config.state_vectors, config.action_vectors
+            )
+            if config.action_vectors
+            else GoalHead(*numbers, chunk, config.state_places)
         )
 
     def loss(

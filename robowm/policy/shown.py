@@ -20,6 +20,11 @@ class DecoderConfig:
     """columns of the state that are the hand's place; used by the head that acts on goals"""
     state_vectors: tuple[tuple[int, int, int], ...] = ()
     """columns of every other vector in it, such as the hand's axes; likewise"""
+    turn_pictures: bool = True
+    """with these, how the hand will be turned is found by turning the picture"""
+    action_vectors: tuple[tuple[int, int, int], ...] = ()
+    """columns of an action that are how the hand shall move, and turn; with two of the hand's axes
+    in the state that head acts by shares of the ways to its goals. Empty: by a plain network"""
     action_dim: int = 7
     """A, numbers of one action"""
     horizon: int = 8

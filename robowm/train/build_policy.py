@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 
 from robowm.episodes import Episodes
@@ -13,6 +14,7 @@ from robowm.latent.reality.truth import column_names
 from robowm.nn.directory import load_weights, read_config
 from robowm.policy.eye import place_columns
 from robowm.policy.turning import directions_of
+from robowm.train.practice import turning_of
 from robowm.train.pretrain import KIND
 from robowm.world.backbone import BackboneConfig
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
@@ -20,6 +22,7 @@ from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
+LEAST_DEVIATION = 1e-6  # of a number that never changes
 GRIPPER = r"grip|finger|jaw|claw"
 
 
@@ -51,6 +54,9 @@ class PolicyConfig:
     turn_pictures: bool = True
     """`goals` finds how the hand will be turned by turning the picture about its place, where the
     state holds the hand's axes; False: it reads it off what is seen there"""
+    act_by_ways: bool = True
+    """`goals` acts by shares of the ways to its goals (`robowm.policy.way_head`), where state and
+    action are of a hand's place, axes, motion and turn; False: by a plain network"""
     causal_actions: bool = False
     """True: action tokens see only earlier ones, as ViPRA does"""
     use_state: bool = True
@@ -102,7 +108,9 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             context_frames=b.context_frames,
             action_head=choose_head(demos, config),
             state_places=list(place_columns(names)),
-            state_vectors=directions_of(names) if config.turn_pictures else [],
+            state_vectors=directions_of(names),
+            turn_pictures=config.turn_pictures,
+            action_vectors=motion_of(demos) if use_state and config.act_by_ways else [],
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},
             chunk_size=config.chunk_size,
@@ -125,6 +133,47 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             shift_px=config.shift_px,
             colour_jitter=config.colour_jitter,
         )
+    )
+
+
+def motion_of(demos: Episodes) -> list[list[int]]:
+    """Columns of an action that are how the hand shall move, and turn; empty where it is told in
+    other numbers, or the state does not say where it is and how it is turned."""
+    turning = turning_of(demos)
+    if turning is None or (len(turning.axes), len(turning.spins)) != (2, 1):
+        return []
+    moves = [list(triple) for triple in turning.action if triple not in turning.spins]
+    places = [triple for triple in turning.state if triple not in turning.axes]
+    alone = len(moves) == 1 and places == [place_columns(column_names(demos, "observation.state"))]
+    return [*moves, list(turning.spins[0])] if alone else []
+
+
+def know_scale(
+    policy: "VipraPolicy",
+    state: tuple[np.ndarray, np.ndarray],
+    action: dict[str, torch.Tensor],
+    actions: np.ndarray,
+) -> None:
+    """Tell a head that acts by ways what one unit is; to others it is no matter.
+
+    Args:
+        policy: the policy.
+        state: mean and deviation (S,) by which states are normalised.
+        action: `mean` and `std` (A,) by which actions are.
+        actions: (N, A), all that was done.
+    """
+    from robowm.policy.goal_decoder import GoalDecoder
+    from robowm.policy.way_head import WayHead
+
+    head = policy.decoder.head if isinstance(policy.decoder, GoalDecoder) else None
+    if not isinstance(head, WayHead):
+        return
+    most = [np.linalg.norm(actions[:, columns], axis=1).max() for columns in (head.move, head.spin)]
+    deviation = action["std"].clamp_min(LEAST_DEVIATION)
+    head.know_scale(
+        torch.from_numpy(np.stack(state)).float(),
+        torch.stack([action["mean"], deviation]),
+        torch.tensor(most, dtype=torch.float32),
     )
 
 

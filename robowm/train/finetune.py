@@ -16,10 +16,12 @@ from robowm.nn.directory import fingerprint, resolve
 from robowm.policy.control_map import DECODER
 from robowm.policy.turning import Turning
 from robowm.train.build_policy import (
+    LEAST_DEVIATION,
     PolicyConfig,
     build_policy,
     carry_over,
     choose_head,
+    know_scale,
     read_world_model,
 )
 from robowm.train.control import fit_control_map
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
 SCRATCH = "scratch"
-LEAST_DEVIATION = 1e-6  # of a number of the state that never changes
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def finetune(
     if policy.config.use_state:
         mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
         scale = mean, np.maximum(deviation, LEAST_DEVIATION)
+        know_scale(policy, scale, stats["action"], frames.columns["action"][rows])
     hand = config.hand_steps, config.train.seed
     goals = find_goals(frames, policy.config, names, hand)
     turning = None
