@@ -11,7 +11,9 @@ class Controller(Protocol):
     """Acts in several episodes at once; a slot is one running episode.
 
     A controller's answer in a slot depends only on that slot's seed and observations, so results
-    are the same however many episodes run side by side.
+    are the same however many episodes run side by side. One that also has a method
+    `looks(slot) -> bool` says by it whether the frame of the slot's next observation will be looked
+    at; if not it need not be drawn.
 
     Attributes:
         action_dim: A, how many numbers one action has.
@@ -39,6 +41,10 @@ class NullController:
         """Zeros (N, A)."""
         return np.zeros((len(slots), self.action_dim), np.float32)
 
+    def looks(self, slot: int) -> bool:
+        """Never."""
+        return False
+
 
 class RandomController:
     """Uniform actions between `low` and `high` (each (A,)): what chance scores."""
@@ -56,3 +62,7 @@ class RandomController:
         """Uniform samples (N, A)."""
         draws = [self._rngs[slot].uniform(self._low, self._high) for slot in slots]
         return np.stack(draws).astype(np.float32)
+
+    def looks(self, slot: int) -> bool:
+        """Never."""
+        return False

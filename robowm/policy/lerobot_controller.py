@@ -76,6 +76,11 @@ class LeRobotController:
             self._plan([self._slots[slot] for slot in empty])
         return np.stack([self._slots[slot].chunk.popleft() for slot in slots])
 
+    def looks(self, slot: int) -> bool:
+        """Only shortly before a new chunk is asked for."""
+        context = getattr(self.config, "context_frames", self.config.n_obs_steps)
+        return len(self._slots[slot].chunk) < context
+
     @torch.inference_mode()
     def _plan(self, slots: list[Slot]) -> None:
         shape = (self.config.chunk_size, int(self.config.action_feature.shape[0]))
@@ -126,6 +131,10 @@ class StockController(LeRobotController):
     def act(self, slots: list[int], observations: list[Observation]) -> np.ndarray:
         """Actions float32 (N, A) in the robot's units."""
         return np.stack([self._act(s, o) for s, o in zip(slots, observations, strict=True)])
+
+    def looks(self, slot: int) -> bool:
+        """Always: what it keeps is its own affair."""
+        return True
 
     def _act(self, slot: int, observation: Observation) -> np.ndarray:
         policy, rng = self._episodes[slot]

@@ -1,9 +1,10 @@
 """Environments side by side, each in a process that may die without taking the others along."""
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from inspect import signature
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -59,6 +60,7 @@ class EnvPool:
         self._lost: dict[int, Crashed] = {}
         spaces = make()  # environments build their simulator at the first reset
         self.single_action_space = spaces.action_space
+        self._draws_on_demand = "draw" in signature(spaces.step).parameters
         spaces.close()
 
     def reset(self, seeds: Mapping[int, int]) -> dict[int, Step | Crashed]:
@@ -72,9 +74,23 @@ class EnvPool:
         )
         return {s: a if isinstance(a, Crashed) else Step(*a) for s, a in answers.items()}
 
-    def step(self, actions: Mapping[int, np.ndarray]) -> dict[int, Step | Crashed]:
-        """One control step in each slot named."""
-        answers = self._ask_all({slot: ("step", (action,), {}) for slot, action in actions.items()})
+    def step(
+        self, actions: Mapping[int, np.ndarray], unseen: Collection[int] = ()
+    ) -> dict[int, Step | Crashed]:
+        """One control step in each slot named.
+
+        Args:
+            actions: by slot.
+            unseen: slots of which nobody will look at the frame; it is an old one, where drawing it
+                anew can be left out.
+        """
+        skipped = unseen if self._draws_on_demand else ()
+        answers = self._ask_all(
+            {
+                slot: ("step", (action,), {"draw": False} if slot in skipped else {})
+                for slot, action in actions.items()
+            }
+        )
         return {
             s: a if isinstance(a, Crashed) else Step(a[0], a[4], bool(a[2] or a[3]))
             for s, a in answers.items()

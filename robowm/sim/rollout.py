@@ -62,6 +62,10 @@ class ExpertController:
         nothing = np.zeros(self.action_dim, np.float32)  # where it crashed: the step will say so
         return np.stack([nothing if isinstance(a, Crashed) else a for a in asked.values()])
 
+    def looks(self, slot: int) -> bool:
+        """Never."""
+        return False
+
 
 @contextmanager
 def open_envs(
@@ -122,6 +126,7 @@ def rollout(
         else:
             end(slot, error=str(answer))
 
+    looks = getattr(controller, "looks", lambda slot: True)
     while waiting or running:
         for slot in range(envs.num_envs):
             if slot not in running and waiting:
@@ -138,7 +143,8 @@ def rollout(
             if not np.isfinite(action).all():
                 end(slot, error=f"the policy's action is not finite: {np.round(action, 3)}")
                 del actions[slot]
-        for slot, answer in envs.step(actions).items():
+        unseen = {slot for slot in actions if not (running[slot].filmed or looks(slot))}
+        for slot, answer in envs.step(actions, unseen).items():
             hear(slot, answer)
     return [results[seed] for seed in seeds]
 

@@ -1,4 +1,4 @@
-"""The head that acts by shares of the ways: what it does turns, mirrors and moves with its goals."""
+"""The head that acts by shares of the ways: what it does turns and mirrors with its goals."""
 
 import math
 

@@ -147,9 +147,12 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
         return self._observe(), self._info()
 
     def step(
-        self, action: np.ndarray
+        self, action: np.ndarray, draw: bool = True
     ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """One control step of 0.2 s; the reward is 1 while the criterion holds, else 0."""
+        """One control step of 0.2 s; the reward is 1 while the criterion holds, else 0.
+
+        With `draw` false the frame is that of the step before: drawing takes most of the time.
+        """
         scene = self._built()
         action = np.clip(np.asarray(action, np.float64), -1, 1)
         self._tally.before(scene.privileged(), action[-1])
@@ -158,7 +161,7 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
         now = scene.privileged()
         self._tally.after(now)
         truncated = self._steps >= self.max_steps
-        return self._observe(), float(now.success), False, truncated, self._info()
+        return self._observe(draw), float(now.success), False, truncated, self._info()
 
     def expert_action(self) -> np.ndarray:
         """What the scripted expert would do now: float32 (7,). Ask once a step."""
@@ -190,13 +193,15 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
             self._scene = Scene(config.task, square(config.crop, config.size_px), shift)
         return self._scene
 
-    def _observe(self) -> dict[str, np.ndarray]:
+    def _observe(self, draw: bool = True) -> dict[str, np.ndarray]:
         scene = self._built()
         now = scene.privileged()
         state = [*now.hand.pos_m, *now.hand.axes[:, 0], *now.hand.axes[:, 1], now.fingers_m]
         shape = self.observation_space["frame"].shape  # type: ignore[index]
-        drawn = self.config.draw
-        self._frame = shrink(scene.draw(), shape[0]) if drawn else np.zeros(shape, np.uint8)
+        if not self.config.draw:
+            self._frame = np.zeros(shape, np.uint8)
+        elif draw:
+            self._frame = shrink(scene.draw(), shape[0])
         return {"frame": self._frame, "state": np.array(state, np.float32)}
 
     def _info(self) -> dict[str, Any]:
