@@ -7,8 +7,10 @@ robowm or LeRobot with its output in DIR; run again after a kill it goes on, and
 another machine, too: runs that the result already has are not repeated. Each run says which commit
 it is of. A policy is trained on four tasks together. `--tuning` plays random layouts in the place
 of the official ones, and its result says so: only without it are the official layouts touched, and
-only for the last figures. `--dry` prints what would be run. The headline alone is `--rungs 25
---draws 0 --arms scratch`. LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
+only for the last figures. Two ladders make better use of two cores, each under `taskset` with rungs
+and a --json of its own and one --work; then one with all rungs, which finds everything done, reads
+it. `--dry` prints what would be run. The headline alone is `--rungs 25 --draws 0 --arms scratch`.
+LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
 """
 
 import json
@@ -276,6 +278,7 @@ class Run:
         words[-1] += "_random" * tuning
         words += ["--episodes", str(episodes), "--baseline-episodes", "0", "--videos", "0"]
         words += ["--seed", str(PROTOCOL.tuning_seed if tuning else 0)]
+        words += ["--num-envs", str(min(2, len(os.sched_getaffinity(0))))]  # changes no result
         return [*words, "--out", str(out)], out
 
     def read(self) -> dict[str, Any]:
