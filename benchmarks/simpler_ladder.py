@@ -119,6 +119,7 @@ class Args:
 def main(args: Args) -> None:
     """Run what is missing, then write the table."""
     results, printed = kept(args), set[Path]()
+    (args.work / "goals").mkdir(parents=True, exist_ok=True)
     for rung, (draw, seed), arm in product(args.rungs, pairs(args), args.arms):
         run = Run(args, rung, draw, seed, arm)
         if any(run.key.items() <= done.items() for done in results):
