@@ -59,7 +59,7 @@ class FinetuneConfig:
     video: tuple[Path, ...] = ()
     """datasets of the same arm, camera and tasks, of which only pictures and instructions are read:
     where the hand goes is seen in them, and teaches the head `goals` what to go for"""
-    video_share: float = 0.5
+    video_share: float = 0.75
     """share of samples that are from video, where there is some"""
     hand_steps: int = 900
     """optimiser steps of the network that sees the hand in video"""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_PAIRS = 3000  # an eye needs no more
 AT_ONCE = 50
 REST_S = 0.6
+NEAR = 1 / 16  # of half the picture
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,10 @@ def find_goals(
     states = frames.columns["observation.state"]
     wanted = config.place_weight and config.points
     eye = learn_eye(frames, states, state_names) if wanted else None
-    filmed = np.isnan(states).any()
-    places = fill_in(frames, eye, *hand) if filmed else None if eye is None else eye.places(states)
+    filmed = np.isnan(states).any(-1)
+    places = None if eye is None else eye.places(states)
+    if filmed.any():
+        places = fill_in(frames, eye, *hand)
     rows = goal_rows(frames, config.subgoals)
     goals = Goals(states[rows].astype(np.float32), rows)
     if places is None:
@@ -77,6 +80,8 @@ def find_goals(
     rest = at_rest(places, frames.start, frames.end, config.control_hz)[rows]
     goals.states[..., :-1] = states[rest][..., :-1]
     taken = what_was_taken(frames, places)
+    if filmed.any():
+        places = np.where(filmed[:, None], steadied(places, frames.start, frames.end), places)
     return replace(goals, places=places[rest], eye=eye, taken=taken)
 
 
@@ -99,6 +104,22 @@ def at_rest(
     ahead = np.minimum(at[:, None] + np.arange(steps + 1), end[:, None] - 1)
     rest: np.ndarray = ahead[at, speed[ahead].argmin(1)]
     return rest
+
+
+def steadied(places: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """float32 (N, 2): each place's mean with those of the frames beside it that are near it.
+
+    What is read off single frames strays by a pixel or two, and a hand at rest is read thrice.
+
+    Args:
+        places: (N, 2), where the hand is seen, from -1 to 1.
+        start, end: (N,), of each row's episode, see `Frames`.
+    """
+    at = np.arange(len(places))
+    beside = np.clip(at[:, None] + np.array([-1, 0, 1]), start[:, None], end[:, None] - 1)
+    near = np.linalg.norm(places[beside] - places[:, None], axis=2) < NEAR
+    mean = (places[beside] * near[..., None]).sum(1) / near.sum(1)[:, None]
+    return np.asarray(mean, np.float32)
 
 
 def goal_rows(frames: Frames, count: int) -> np.ndarray:

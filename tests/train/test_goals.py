@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robowm.train.goals import at_rest
+from robowm.train.goals import at_rest, steadied
 
 
 def test_the_hand_rests_a_little_after_it_is_told_to_grip() -> None:
@@ -20,3 +20,15 @@ def test_how_far_ahead_is_looked_goes_by_the_clock() -> None:
     start, end = np.zeros(20, int), np.full(20, 20)
     assert at_rest(places, start, end, control_hz=5.0)[0] == 3  # 0.6 s: the slowest yet
     assert at_rest(places, start, end, control_hz=30.0)[0] == 13  # 18 rows: it stands
+
+
+def test_a_hand_at_rest_is_read_thrice_and_a_moving_one_once() -> None:
+    rng = np.random.default_rng(0)
+    true = np.concatenate([np.linspace(0, 1, 6), np.full(30, 1.0), np.linspace(0, -1, 6)])
+    places = np.stack([true, 0 * true], axis=1) + rng.normal(0, 0.01, (42, 2))
+    start, end = np.repeat([0, 36], [36, 6]), np.repeat([36, 42], [36, 6])
+    found = steadied(places, start, end)
+    moving = np.r_[0:5, 36:42]
+    np.testing.assert_allclose(found[moving], places[moving], atol=1e-6)
+    error = (found - np.stack([true, 0 * true], axis=1))[7:34]
+    assert error.std() < 0.7 * 0.01  # 1 / sqrt(3)
