@@ -3,14 +3,14 @@
     python benchmarks/simpler_ladder.py --work DIR --json benchmarks/results/simpler_ladder.json
 
 PROTOCOL below is fixed before the runs and says all that is chosen. Every step is a command of
-robowm or LeRobot with its output in DIR; run again after a kill it goes on, and with `--keep` on
-another machine, too: runs that the result already has are not repeated. Each run says which commit
-it is of. A policy is trained on four tasks together. `--tuning` plays random layouts in the place
-of the official ones, and its result says so: only without it are the official layouts touched, and
-only for the last figures. Two ladders make better use of two cores, each under `taskset` with rungs
-and a --json of its own and one --work; then one with all rungs, which finds everything done, reads
-it. `--dry` prints what would be run. The headline alone is `--rungs 25 --draws 0 --arms scratch`.
-LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
+robowm or LeRobot with its output in DIR; run again after a kill it goes on, and with `--keep FILE`
+on another machine, too: runs that an earlier result has are not repeated. Each run says which
+commit it is of. A policy is trained on four tasks together. `--tuning` plays random layouts in the
+place of the official ones, and its result says so: only without it are the official layouts
+touched, and only for the last figures. Two ladders make better use of two cores, each under
+`taskset` with rungs or arms and a --json of its own; then `--keep ONE.json OTHER.json` puts them
+together. `--dry` prints what would be run. The headline alone is `--rungs 25 --draws 0 --arms
+scratch`. LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
 """
 
 import json
@@ -110,8 +110,8 @@ class Args:
     """every draw with every training seed; else the first draw with the first seed, and so on"""
     tuning: bool = False
     """random layouts, not the official ones"""
-    keep: bool = False
-    """do not repeat runs that are in --json, if its protocol and layouts are these"""
+    keep: tuple[Path, ...] = ()
+    """results of this protocol whose runs are taken over, not repeated"""
     dry: bool = False
     """print the commands only"""
 
@@ -133,6 +133,8 @@ def main(args: Args) -> None:
         if not args.dry:
             results.append(run.read())
             write(args, results)
+    if not args.dry:
+        write(args, results)
 
 
 def write(args: Args, results: list[dict[str, Any]]) -> None:
@@ -163,12 +165,13 @@ def layouts(args: Args) -> str:
 
 def kept(args: Args) -> list[dict[str, Any]]:
     """Runs that need not be repeated."""
-    if not args.keep or not args.json.exists():
-        return []
-    found = json.loads(args.json.read_text())
-    if found["protocol"] != plain(asdict(PROTOCOL)) or found["layouts"] != layouts(args):
-        raise SystemExit(f"--keep: {args.json} is of another protocol; name another --json.")
-    return list(found["runs"])
+    runs: list[dict[str, Any]] = []
+    for path in args.keep:
+        found = json.loads(path.read_text())
+        if found["protocol"] != plain(asdict(PROTOCOL)) or found["layouts"] != layouts(args):
+            raise SystemExit(f"--keep: {path} is of another protocol or other layouts.")
+        runs += found["runs"]
+    return sorted(runs, key=lambda run: (run["rung"], [*ARMS].index(run["arm"]), run["seed"]))
 
 
 def pairs(args: Args) -> list[tuple[int, int]]:

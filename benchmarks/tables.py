@@ -76,6 +76,7 @@ def kill_resume(found: dict[str, Any]) -> str:
     )
 
 
+TASKS = ("spoon", "carrot", "stack", "eggplant")
 BESIDE = {  # the baselines that a reader needs, by test
     "probe_linear": ("mean flow", "random encoder", "PCA of frame differences"),
     "probe_mlp": ("mean flow", "random encoder", "PCA of frame differences"),
@@ -112,20 +113,19 @@ def simpler_scratch(found: dict[str, Any]) -> str:
         mean, low, high = part["percent"]
         return f"{mean:.0f} ({low:.0f} to {high:.0f})"
 
-    tasks = ("spoon", "carrot", "stack", "eggplant")
     rows = [
         (
             f"seed {run['seed']}",
-            *(f"{run[task]['successes']} of {len(run[task]['stages'])}" for task in tasks),
+            *(f"{run[task]['successes']} of {len(run[task]['stages'])}" for task in TASKS),
             *(f"{found['table'][0][part]['by_run'][i]:.1f}" for part in ("table", "all")),
         )
         for i, run in enumerate(found["runs"])
     ]
     whole = found["table"][0]
     rows.append(
-        ("**mean (95 %)**, %", *(percent(whole[name]) for name in (*tasks, "table", "all")))
+        ("**mean (95 %)**, %", *(percent(whole[name]) for name in (*TASKS, "table", "all")))
     )
-    return markdown_table(("trained with", *tasks, "table tasks, %", "all, %"), rows)
+    return markdown_table(("trained with", *TASKS, "table tasks, %", "all, %"), rows)
 
 
 def goal_errors(found: dict[str, Any]) -> str:
@@ -146,11 +146,87 @@ def goal_errors(found: dict[str, Any]) -> str:
     )
 
 
+def ladder(found: dict[str, Any]) -> str:
+    """Shares of successes by demonstrations a task and arm, with their interval over runs."""
+
+    def percent(part: dict[str, Any]) -> str:
+        mean, low, high = part["percent"]
+        return f"{mean:.0f}" if low is None else f"{mean:.0f} ({low:.0f} to {high:.0f})"
+
+    rows = sorted(found["table"], key=lambda row: row["rung"])
+    return markdown_table(
+        ("demonstrations a task", "arm", "runs", *TASKS, "table tasks", "all"),
+        [
+            (
+                str(row["rung"]),
+                row["arm"],
+                str(row["runs"]),
+                *(f"{row[task]['percent'][0]:.0f}" for task in TASKS),
+                *(percent(row[part]) for part in ("table", "all")),
+            )
+            for row in rows
+        ],
+    )
+
+
+def ladder_gains(found: dict[str, Any]) -> str:
+    """Percentage points above `scratch`, matched run by run."""
+
+    def points(part: dict[str, Any]) -> str:
+        mean, low, high = part["points"]
+        return f"{mean:+.1f}" if low is None else f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+    return markdown_table(
+        ("arm above scratch", "demonstrations a task", "runs", "table tasks", "all"),
+        [
+            (
+                row["arm"],
+                " and ".join(map(str, row["rungs"])),
+                str(row["runs"]),
+                *(points(row[part]) for part in ("table", "all")),
+            )
+            for row in found["gains"]
+        ],
+    )
+
+
+def ladder_goals(found: dict[str, Any]) -> str:
+    """First frames of held-out layouts: centimetres on the ground and degrees, mean over runs of
+    medians, and on the ground of 90th percentiles."""
+
+    def figure(runs: list[dict[str, Any]], task: str) -> str:
+        first = [run["goal_errors"][task]["first"] for run in runs]
+        ground, high, heading = (
+            sum(part[share][what] for part in first) / len(first)
+            for share, what in (
+                ("median", "ground_cm"),
+                ("p90", "ground_cm"),
+                ("median", "heading_deg"),
+            )
+        )
+        return f"{ground:.1f}, {high:.1f}, {heading:.0f}"
+
+    by_row: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for run in found["runs"]:
+        if "goal_errors" in run:
+            by_row.setdefault((run["rung"], run["arm"]), []).append(run)
+    return markdown_table(
+        ("demonstrations a task", "arm", *TASKS),
+        [
+            (str(rung), arm, *(figure(runs, task) for task in TASKS))
+            for (rung, arm), runs in sorted(by_row.items())
+        ],
+    )
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quickstart": quickstart,
     "kill_resume": kill_resume,
     "simpler_scratch": simpler_scratch,
     "simpler_scratch/goals": goal_errors,
+    "simpler_ladder": ladder,
+    "simpler_ladder/gains": ladder_gains,
+    "simpler_ladder/goals": ladder_goals,
     "labels_still": labels,
     "labels_shaken": labels,
     "labels_real": labels,

@@ -99,11 +99,14 @@ def test_gains_are_of_matched_runs_and_average_the_rungs(ladder: ModuleType) -> 
 
 
 def test_runs_of_another_machine_are_kept(ladder: ModuleType, tmp_path: Path) -> None:
-    args = ladder.Args(tmp_path, tmp_path / "x.json", rungs=(3,), draws=(0,), seeds=(0,), keep=True)
+    args = ladder.Args(tmp_path, tmp_path / "x.json", rungs=(3,), draws=(0,), seeds=(0,))
     runs = [ladder.Run(args, 3, 0, 0, arm).key | {"commit": "abc"} for arm in args.arms]
     for run in runs:
         run |= {task: {"stages": ["success"] * 4} for task in ladder.TASKS}
-    ladder.write(args, runs)
+    paths = tmp_path / "one.json", tmp_path / "other.json"
+    for path, some in zip(paths, (runs[2:], runs[:2]), strict=True):
+        ladder.write(dataclasses.replace(args, json=path), some)
+    args = dataclasses.replace(args, keep=paths)
     assert ladder.kept(args) == runs
     ladder.main(args)  # nothing is left to do
     assert json.loads(args.json.read_text())["runs"] == runs
