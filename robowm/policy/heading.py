@@ -12,7 +12,7 @@ from robowm.policy.turned_picture import Seen, TurnedPicture, between_ends, head
 from robowm.policy.turning import Triple
 
 NEARER = 2.0  # of two ends alike the one less far is 15 times as likely, until taught otherwise
-TAUGHT = 4  # of so many samples one is looked at: K patches each cost time
+TAUGHT = 8  # samples of a batch, spread over it: K patches each cost time
 
 type _Looked = tuple[Tensor, Tensor, Seen, Tensor]
 """What `TurnedPicture` is asked."""
@@ -69,7 +69,7 @@ class Heading(nn.Module):
             headings = self._find(before, looked)
             return self.directions.turned(goals, headings), None
         headings = self.directions.heading_rad(shown)
-        some = slice(None, None, TAUGHT)
+        some = slice(None, None, max(1, len(goals) // TAUGHT))
         seen = (picture[some], camera, None if moved is None else moved[some])
         looked = centre_m[some], known[some], seen, outlined[some]
         nats = self._nats(before[some], headings[some], looked)

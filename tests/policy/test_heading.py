@@ -162,6 +162,23 @@ def test_of_two_ends_that_are_alike_the_nearer_is_taken() -> None:
         assert off(turned_rad(turned[:, 0]), torch.tensor(ahead)).max() < math.radians(100)
 
 
+@pytest.mark.parametrize(("count", "looked_at"), [(5, 5), (8, 8), (32, 8)])
+def test_of_a_batch_however_small_up_to_eight_samples_are_looked_at(
+    count: int, looked_at: int
+) -> None:
+    torch.manual_seed(0)
+    made = net().eval()
+    at_m, angle_rad = 0.1 * (torch.rand(count, 2) - 0.5), torch.rand(count)
+    goals, true = state(at_m, 0 * angle_rad)[:, None], state(at_m, angle_rad)[:, None]
+    picture = outlined(scene(at_m, angle_rad)).requires_grad_()
+    _, nats = made(
+        goals, state(at_m, angle_rad), torch.zeros(count, 1, 2), (picture, CAMERA, None), true
+    )
+    nats.backward()
+    assert picture.grad is not None
+    assert int(picture.grad.flatten(1).any(1).sum()) == looked_at
+
+
 def test_a_heading_is_read_between_the_directions() -> None:
     grid = (torch.arange(24) * 2 * math.pi / 24).expand(50, -1)
     true = 2 * math.pi * torch.rand(50)
