@@ -85,7 +85,9 @@ def train(
     """
     from accelerate import Accelerator  # a second to import: not for --help
 
-    accelerator = Accelerator(mixed_precision="bf16" if use_bf16(config.precision) else "no")
+    # its own precision would hold for every training of this process
+    accelerator = Accelerator(mixed_precision="no")
+    bf16 = use_bf16(config.precision)
     optimizer = torch.optim.AdamW(
         _groups(model, rates or {}),
         lr=config.learning_rate,
@@ -103,9 +105,9 @@ def train(
             rng = np.random.default_rng((config.seed, step))
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * schedule(step, config) * group["share"]
-            with accelerator.autocast():
+            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
                 loss, parts = loss_of(ready, rng, step / config.steps)
-            accelerator.backward(loss)
+            accelerator.backward(loss.float())
             norm = accelerator.clip_grad_norm_(ready.parameters(), config.grad_clip)
             _check_finite(loss, norm, last, work, step + 1)
             optimizer.step()

@@ -88,3 +88,16 @@ def test_two_stops_are_as_good_as_one(tmp_path: Path) -> None:
         resumed = run(tmp_path / "b", stop, 5)
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_one_process_trains_in_one_precision_after_another(tmp_path: Path) -> None:
+    heard: list[torch.dtype] = []
+
+    def listening(model: nn.Module, rng: np.random.Generator, share: float) -> tuple[Tensor, dict]:
+        model.inner.register_forward_hook(lambda _, __, out: heard.append(out.dtype))
+        return loss_of(model, rng, share)
+
+    for precision in ("bf16", "float32", "bf16"):
+        config = TrainConfig(steps=1, precision=precision)
+        train(Model(), listening, config, tmp_path / str(len(heard)), "test")
+    assert heard == [torch.bfloat16, torch.float32, torch.bfloat16]
