@@ -122,7 +122,7 @@ def main(args: Args) -> None:
     (args.work / "goals").mkdir(parents=True, exist_ok=True)
     for rung, (draw, seed), arm in product(args.rungs, pairs(args), args.arms):
         run = Run(args, rung, draw, seed, arm)
-        if any(run.key.items() <= done.items() for done in results):
+        if any(key(run.key) == key(done) for done in results):
             continue
         for command, made in run.commands():
             if not args.dry:
@@ -143,8 +143,7 @@ def write(args: Args, results: list[dict[str, Any]]) -> None:
     write_json(
         args.json,
         {
-            "command": "python benchmarks/simpler_ladder.py "
-            + shlex.join(sys.argv[1:]).replace(str(args.work), "DIR"),
+            "command": command(args, results),
             "protocol": asdict(PROTOCOL),
             "layouts": layouts(args),
             "arms": {arm: ARMS[arm] for arm in arms},
@@ -156,6 +155,14 @@ def write(args: Args, results: list[dict[str, Any]]) -> None:
             "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         },
     )
+
+
+def command(args: Args, results: list[dict[str, Any]]) -> str:
+    """What makes such a result in one go."""
+    words = ["python benchmarks/simpler_ladder.py --work DIR --json FILE"]
+    for flag, key in (("rungs", "rung"), ("arms", "arm"), ("draws", "draw"), ("seeds", "seed")):
+        words += [f"--{flag}", *dict.fromkeys(str(run[key]) for run in results)]
+    return " ".join(words + ["--tuning"] * args.tuning)
 
 
 def layouts(args: Args) -> str:
@@ -170,8 +177,13 @@ def kept(args: Args) -> list[dict[str, Any]]:
         found = json.loads(path.read_text())
         if found["protocol"] != plain(asdict(PROTOCOL)) or found["layouts"] != layouts(args):
             raise SystemExit(f"--keep: {path} is of another protocol or other layouts.")
-        runs += found["runs"]
+        runs += [run for run in found["runs"] if not any(key(run) == key(one) for one in runs)]
     return sorted(runs, key=lambda run: (run["rung"], [*ARMS].index(run["arm"]), run["seed"]))
+
+
+def key(run: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells one run from another."""
+    return run["arm"], run["rung"], run["draw"], run["seed"]
 
 
 def pairs(args: Args) -> list[tuple[int, int]]:
