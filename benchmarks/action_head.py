@@ -4,7 +4,7 @@
 
 The head `goals` (`robowm.policy.way_head`) alone, trained on demonstrations without pictures and
 played in closed loop, where its goals are the expert's own: the pose at which it grasps, lets go,
-and draws back. Every case changes one thing of what `policies/vipra.py` trains. Layouts are random
+and draws back. A case changes a thing or two of what `policies/vipra.py` trains. Layouts are random
 (seeds of the block for evaluation, never the official 24, which this does not touch). Nothing is
 drawn. One process; run again after a kill it goes on.
 """
@@ -284,9 +284,8 @@ def way_head(
     turning = Turning.of(STATE_NAMES, ACTION_NAMES)
     assert turning is not None
     net = WayHead(*sizes, turning.axes, turning.action)
-    most = [np.linalg.norm(actions[:, columns], axis=1).max() for columns in (net.move, net.spin)]
     scales = (torch.stack(stats[key]) for key in ("observation.state", "action"))
-    net.know_scale(*scales, torch.tensor(most, dtype=torch.float32))
+    net.know_scale(*scales, torch.from_numpy(actions).float())
     return net
 
 

@@ -43,10 +43,7 @@ class GoalHead(nn.Module):
         self.register_buffer("kept", torch.tensor(kept), persistent=False)
         count = (frames - 1 + subgoals) * state_dim + (1 + subgoals) * len(kept)
         self.shape = shape
-        layers: list[nn.Module] = []
-        for width in (count, HIDDEN, HIDDEN):
-            layers += [nn.Linear(width, HIDDEN), nn.SiLU()]
-        self.net = nn.Sequential(*layers, nn.Linear(HIDDEN, shape[0] * shape[1]))
+        self.net = three_hidden(count, HIDDEN, shape[0] * shape[1])
 
     def forward(self, state: Tensor, subgoals: Tensor) -> Tensor:
         """Actions (B, H, A) from proprioception (B, T, S), oldest first, and goals (B, G, S)."""
@@ -55,3 +52,11 @@ class GoalHead(nn.Module):
         parts += [now[..., self.kept], subgoals[..., self.kept]]
         seen = torch.cat([part.flatten(1) for part in parts], dim=1).clamp(-MOST, MOST)
         return self.net(seen).unflatten(1, self.shape).float()
+
+
+def three_hidden(count: int, hidden: int, out: int) -> nn.Sequential:
+    """A plain network from `count` to `out` numbers with three hidden layers."""
+    layers: list[nn.Module] = []
+    for width in (count, hidden, hidden):
+        layers += [nn.Linear(width, hidden), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden, out))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from robowm.policy.goal_head import three_hidden
 from robowm.policy.turning import Triple
 
 HIDDEN, GRIPPER_HIDDEN = 256, 64
@@ -66,8 +67,10 @@ class WayHead(nn.Module):
         self.others = [column for column in range(shape[1]) if column not in moved]
         self.subgoals, self.horizon = subgoals, shape[0]
         rest, before = (frames + subgoals) * len(self.rest), frames - 1
-        self.shares = _three(4 * subgoals + before + rest, HIDDEN, shape[0] * (2 * subgoals + 1))
-        self.gripper = _three(2 + rest, GRIPPER_HIDDEN, shape[0] * len(self.others))
+        self.shares = three_hidden(
+            4 * subgoals + before + rest, HIDDEN, shape[0] * (2 * subgoals + 1)
+        )
+        self.gripper = three_hidden(2 + rest, GRIPPER_HIDDEN, shape[0] * len(self.others))
         # the hand lags what it was told; by how much does not depend on where it goes
         self.lag = nn.Parameter(torch.zeros(2, shape[0], before))
         scale = torch.tensor([[0.0], [1.0]])
@@ -75,11 +78,12 @@ class WayHead(nn.Module):
         self.register_buffer("action_scale", scale.repeat(1, shape[1]))
         self.register_buffer("most", torch.full((2,), torch.inf))
 
-    def know_scale(self, state: Tensor, action: Tensor, most: Tensor) -> None:
-        """Set `state_scale`, `action_scale` and `most`."""
+    def know_scale(self, state: Tensor, action: Tensor, actions: Tensor) -> None:
+        """Set `state_scale`, `action_scale`, and `most` by all that was done, actions (N, A)."""
         self.state_scale.copy_(state)
         self.action_scale.copy_(action)
-        self.most.copy_(most)
+        longest = [actions[:, columns].norm(dim=1).max() for columns in (self.move, self.spin)]
+        self.most.copy_(torch.stack(longest))
 
     def forward(self, state: Tensor, subgoals: Tensor) -> Tensor:
         """Actions (B, H, A) from proprioception (B, T, S), oldest first, and goals (B, G, S)."""
@@ -146,10 +150,3 @@ def rotation_vector(turn: Tensor) -> Tensor:
     sine = axis.norm(dim=-1).clamp_min(1e-6)
     cosine = (turn.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
     return axis * (torch.atan2(sine, cosine) / sine)[..., None]
-
-
-def _three(count: int, hidden: int, out: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in (count, hidden, hidden):
-        layers += [nn.Linear(width, hidden), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Linear(hidden, out))

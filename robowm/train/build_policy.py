@@ -168,12 +168,11 @@ def know_scale(
     head = policy.decoder.head if isinstance(policy.decoder, GoalDecoder) else None
     if not isinstance(head, WayHead):
         return
-    most = [np.linalg.norm(actions[:, columns], axis=1).max() for columns in (head.move, head.spin)]
     deviation = action["std"].clamp_min(LEAST_DEVIATION)
     head.know_scale(
         torch.from_numpy(np.stack(state)).float(),
         torch.stack([action["mean"], deviation]),
-        torch.tensor(most, dtype=torch.float32),
+        torch.from_numpy(actions),
     )
 
 

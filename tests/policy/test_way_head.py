@@ -21,7 +21,7 @@ def net(seed: int = 0) -> WayHead:
     made = WayHead(10, 3, 2, (4, 7), PLACE, TURNING.axes, TURNING.action)
     state = torch.stack([torch.randn(10), 0.2 + torch.rand(10)])
     action = torch.stack([torch.zeros(7), torch.tensor([0.3, 0.3, 0.4, 0.05, 0.05, 0.2, 0.9])])
-    made.know_scale(state, action, torch.tensor([0.7, 0.7]))
+    made.know_scale(state, action, torch.tensor([[0.7, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0.7, 0, 1]]))
     torch.nn.init.normal_(made.lag)
     return made.eval()
 
