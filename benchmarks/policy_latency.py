@@ -28,6 +28,7 @@ import robowm.policy.modeling_vipra  # noqa: F401  registers the type "vipra"
 from robowm import recipes
 from robowm.artefact import write_json
 from robowm.batch import Observation
+from robowm.policy.cameras import GRID
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
 
 SIZE_PX, STATE, ACTION = 128, 10, 7
@@ -121,7 +122,8 @@ def built(name: str, changes: dict[str, Any]) -> LeRobotController:
     if changes.get("action_head") == "goals":  # as trained: it knows a camera and turns the picture
         camera = np.diag([0.3, 0.3, 1])[:, [0, 1, 1, 2]] * [1, 1, 0, 1]
         axes = np.full(STATE, 3**-0.5, np.float32)  # of length one
-        policy.decoder.reader.know_camera(camera.astype(np.float32), 0 * axes, axes)
+        matrices = torch.from_numpy(camera.astype(np.float32))[None]
+        policy.decoder.reader.know_cameras(matrices, torch.zeros(1, GRID**2), (0 * axes, axes))
         assert policy.decoder.reader.heading.directions.axes()
     sizes = {"observation.state": (STATE,), "action": (ACTION,), CAMERA: (3, 1, 1)}
     stats = {

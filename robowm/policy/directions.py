@@ -52,10 +52,10 @@ class Directions(nn.Module):
         return state[..., self.places] * self.deviation[self.places] + self.mean[self.places]
 
     def camera_in_metres(self, camera: Tensor) -> Tensor:
-        """(3, 4), of places in metres, from one of places in normalised units."""
+        """(B, 3, 4), of places in metres, from those of places in normalised units."""
         scale = 1 / self.deviation[self.places]
-        moved = camera[:, 3] - camera[:, :3] @ (self.mean[self.places] * scale)
-        return torch.cat([camera[:, :3] * scale, moved[:, None]], dim=1)
+        moved = camera[..., 3] - camera[..., :3] @ (self.mean[self.places] * scale)
+        return torch.cat([camera[..., :3] * scale, moved[..., None]], dim=-1)
 
     def turned(self, state: Tensor, heading_rad: Tensor) -> Tensor:
         """States (..., S) whose directions are of a hand that heads along x, and of these x and y

@@ -28,6 +28,7 @@ HELD_OUT = 5  # every fifth episode
 STEPS, RATE = 150, 0.02
 BLURS = (5, 3, 1)  # cells; first over much: a wider basin
 RIDGE = 1e-3
+LIKE = 100.0  # for each pair of frames: some hundred pairs outweigh another room's map
 SQUARES = 0.3
 
 
@@ -60,6 +61,7 @@ class Eye:
         seen: Moving,
         episode: np.ndarray,
         names: Sequence[str] | None = None,
+        like: Self | None = None,
     ) -> Self | None:
         """Fit to N pairs of frames; None where motion does not tell where the hand is.
 
@@ -68,6 +70,7 @@ class Eye:
             seen: the motion between them.
             episode: (N,).
             names: of the state's numbers, where known.
+            like: another room's, from which it sets out, and no further than these pairs say.
         """
         rows = np.isfinite(seen.extents).all((1, 2))
         if rows.sum() < LEAST_ROWS:
@@ -77,6 +80,8 @@ class Eye:
         columns = place or tuple(range(states.shape[1]))
         used = states[:, columns].astype(np.float64)
         centre, spread = used.mean(0), np.maximum(used.std(0), 1e-6)
+        if like is not None:
+            centre, spread = like.centre, like.spread
         x, x_then = (
             _features((s[:, columns] - centre) / spread, not place).astype(np.float32)
             for s in (states, then)
@@ -85,10 +90,18 @@ class Eye:
         if held.all() or not held.any():
             held = np.arange(len(x)) % HELD_OUT == 0
         flow = torch.from_numpy(seen.flow[rows].astype(np.float32)).permute(0, 3, 1, 2)
-        weights = _follow_an_end(x, seen.extents[rows].astype(np.float64), episode)
-        weights, depth, error = _agree_with_flow(x, x_then, flow, held, weights, bool(place))
+        if like is None:
+            begin = _follow_an_end(x, seen.extents[rows].astype(np.float64), episode)
+            prior = _Prior(begin, np.zeros(x.shape[1]), 0 * begin, RIDGE)
+        else:
+            prior = _Prior(like.weights, like.depth, like.weights, LIKE / len(x))
+        now, later = torch.from_numpy(x), torch.from_numpy(x_then)
+        some = _agree_with_flow(now[~held], later[~held], flow[~held], prior, bool(place))
+        error = float(_astray(_seen(now[held], *some), _seen(later[held], *some), flow[held]))
         if not error < MOST_ERROR:
             return None
+        found = _agree_with_flow(now, later, flow, prior, bool(place))
+        weights, depth = (part.double().numpy() for part in found)
         return cls(columns, centre, spread, weights, depth, error)
 
     def places(self, states: np.ndarray) -> np.ndarray:
@@ -151,41 +164,48 @@ def _follow_an_end(x: np.ndarray, ends: np.ndarray, episode: np.ndarray) -> np.n
     return np.vstack([weights, fitted.offset[chosen] - fitted.centre @ weights])
 
 
+@dataclass(frozen=True)
+class _Prior:
+    """Where a fit sets out, weights (F+1, 2) and depth (F,), and the weights it is drawn to, how
+    strongly; of the depth it is drawn to that with which it sets out."""
+
+    weights: np.ndarray
+    depth: np.ndarray
+    towards: np.ndarray
+    strength: float
+
+
 def _agree_with_flow(
-    x: np.ndarray,
-    x_then: np.ndarray,
-    flow: Tensor,
-    held: np.ndarray,
-    weights: np.ndarray,
-    projection: bool,
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Refine a map by the flow (N, 2, h, w): weights (F+1, 2), depth (F,), and the error left."""
-    now, then = torch.from_numpy(x), torch.from_numpy(x_then)
+    now: Tensor, then: Tensor, flow: Tensor, prior: _Prior, projection: bool
+) -> tuple[Tensor, Tensor]:
+    """Refine a map of features (N, F) by the flow (N, 2, h, w): weights (F+1, 2), depth (F,)."""
     blurred = [F.avg_pool2d(flow, blur, 1, blur // 2) for blur in BLURS]
-    w = torch.tensor(weights, dtype=torch.float32, requires_grad=True)
-    depth = torch.zeros(x.shape[1], requires_grad=projection)
-    fitted, kept = torch.from_numpy(~held), torch.from_numpy(held)
-
-    def place(features: Tensor) -> Tensor:
-        return (features @ w[:-1] + w[-1]) / (1 + features @ depth)[:, None]
-
-    def error(rows: Tensor, field: Tensor) -> Tensor:
-        at = place(now[rows])
-        step = place(then[rows]) - at
-        found = F.grid_sample(field[rows], at[:, None, None], align_corners=False)[:, :, 0, 0]
-        return (found - step).norm(dim=1).sum() / step.norm(dim=1).sum().clamp_min(1e-6)
-
+    w = torch.tensor(prior.weights, dtype=torch.float32, requires_grad=True)
+    depth = torch.tensor(prior.depth, dtype=torch.float32, requires_grad=projection)
+    towards, deep = torch.tensor(prior.towards, dtype=torch.float32), depth.detach().clone()
     optimiser = torch.optim.Adam([w, depth] if projection else [w], RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
     with torch.enable_grad():
         for step in range(STEPS):
             field = blurred[step * len(BLURS) // STEPS]
-            penalty = w[:-1].square().sum() + 10 * depth.square().sum()
-            loss = error(fitted, field) + RIDGE * penalty
+            penalty = (w - towards)[:-1].square().sum() + 10 * (depth - deep).square().sum()
+            off = _astray(_seen(now, w, depth), _seen(then, w, depth), field)
+            loss = off + prior.strength * penalty
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
-    with torch.no_grad():
-        left = float(error(kept, flow))
-    return w.detach().double().numpy(), depth.detach().double().numpy(), left
+    return w.detach(), depth.detach()
+
+
+def _seen(features: Tensor, weights: Tensor, depth: Tensor) -> Tensor:
+    """Where features (N, F) are seen, (N, 2)."""
+    return (features @ weights[:-1] + weights[-1]) / (1 + features @ depth)[:, None]
+
+
+def _astray(at: Tensor, then: Tensor, flow: Tensor) -> Tensor:
+    """By how much flow (N, 2, h, w) at places (N, 2) differs from the way to where these are then,
+    as a share of that way."""
+    step = then - at
+    found = F.grid_sample(flow, at[:, None, None], align_corners=False)[:, :, 0, 0]
+    return (found - step).norm(dim=1).sum() / step.norm(dim=1).sum().clamp_min(1e-6)

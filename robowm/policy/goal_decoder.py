@@ -133,7 +133,7 @@ class GoalDecoder(nn.Module):
         what is read off them, which would have them learn the demonstrations by heart."""
         count = self.config.subgoals
         at = seen.found.places[own, :count]
-        if self.reader.camera.any():  # then places are taught, and a map has one peak
+        if self.reader.cameras.known:  # then places are taught, and a map has one peak
             at = near_the_mode(seen.found.logits[own, :count])
         at = at.detach() if taught else at
         moved = None if seen.moved is None else seen.moved[own]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robowm.policy.cameras import Cameras
 from robowm.policy.goal_head import MOVED
 from robowm.policy.heading import Heading
 from robowm.policy.ray import along_the_ray
@@ -18,7 +19,7 @@ class GoalReader(nn.Module):
     """The first G points in the picture to the proprioception that the arm will have there.
 
     Where the hand will be follows from where it will be seen: no feature of the picture has a say
-    in it. Where the camera is known (`camera`, found from motion by `robowm.policy.eye`), only the
+    in it. Where the camera is known (`cameras`, found from motion by `robowm.policy.eye`), only the
     height is learnt, and the point is followed along its ray to there; else all is. How the hand
     will be turned is found by turning the picture about there (`robowm.policy.heading`), where
     there is a camera and the state holds directions; else it is read off what is seen.
@@ -31,13 +32,9 @@ class GoalReader(nn.Module):
         places: columns of the state that are the hand's place, x, y and z; none: it has no such.
         vectors: columns of every other vector in it; none: no picture is turned.
 
-    Attributes:
-        camera: (3, 4), from a place in normalised units, and 1, to a point in the picture, (x, y)
-            from -1 to 1, as homogeneous coordinates; zeros: not known.
     """
 
     looked: Tensor
-    camera: Tensor
 
     def __init__(
         self,
@@ -58,22 +55,27 @@ class GoalReader(nn.Module):
         looked = torch.ones(state_dim)
         looked[list(places)] = 0
         self.register_buffer("looked", looked, persistent=False)
-        self.register_buffer("camera", torch.zeros(3, 4))
+        self.cameras = Cameras()
         self.heading = Heading(width + WHICH, state_dim, places, vectors) if vectors else None
 
-    def know_camera(
-        self, matrix: np.ndarray | None, mean: np.ndarray, deviation: np.ndarray
+    def know_cameras(
+        self, matrices: Tensor | None, looks: Tensor, scale: tuple[np.ndarray, np.ndarray]
     ) -> None:
-        """Read places by this projection from now on; None: do not.
+        """Read places by these projections from now on; None: do not.
 
         Args:
-            matrix: (3, 4), see `camera`.
-            mean, deviation: (S,), of the state, by which it is normalised.
+            matrices, looks: see `Cameras.know`.
+            scale: mean and deviation (S,) of the state, by which it is normalised.
         """
-        self.camera.copy_(torch.zeros(3, 4) if matrix is None else torch.from_numpy(matrix))
+        if matrices is not None:
+            self.cameras.know(matrices, looks)
         if self.heading is not None:
-            self.heading.directions.mean.copy_(torch.from_numpy(mean))
-            self.heading.directions.deviation.copy_(torch.from_numpy(deviation))
+            for own, value in zip(
+                (self.heading.directions.mean, self.heading.directions.deviation),
+                scale,
+                strict=True,
+            ):
+                own.copy_(torch.from_numpy(value))
 
     def forward(
         self,
@@ -101,15 +103,16 @@ class GoalReader(nn.Module):
         which = self.which.expand(len(at), -1, -1)
         known = torch.cat([shared, which], dim=-1)
         turned = self.look(torch.cat([what, known, at], dim=-1)) * self.looked
-        if not self.places or not self.camera.any():
+        if not self.places or not self.cameras.known:
             x, y = at[..., :1], at[..., 1:]
             squares = torch.cat([at, x * x, x * y, y * y], dim=-1)
             return (self.seen(torch.cat([known, squares], dim=-1)) + turned).float(), None
+        camera = self.cameras(picture[0][:, :3])
         blind = self.known(known).float()
         ahead = blind * self.looked
         height = blind[..., self.places[2]]
         goals = (ahead + turned).float()
-        goals[..., self.places[:2]] = along_the_ray(self.camera, at.float(), height)
+        goals[..., self.places[:2]] = along_the_ray(camera, at.float(), height)
         goals[..., self.places[2]] = height
         axes = [] if self.heading is None else self.heading.directions.axes()
         if not axes:
@@ -117,7 +120,7 @@ class GoalReader(nn.Module):
         columns = [column for triple in axes for column in triple]
         goals[..., columns] = blind[..., columns]
         asked = torch.cat([words[:, None].expand(-1, at.shape[1], -1), which], dim=-1)
-        seen = (picture[0], self.camera, picture[1])
+        seen = picture[0], camera, picture[1]
         assert self.heading is not None
         headed: tuple[Tensor, Tensor | None] = self.heading(goals, now, asked, seen, shown)
         return headed

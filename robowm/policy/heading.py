@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from robowm.policy.directions import Directions
-from robowm.policy.ray import along_the_ray
+from robowm.policy.ray import along_the_ray, seen_at
 from robowm.policy.taken import middle
 from robowm.policy.turned_picture import Seen, TurnedPicture, between_ends, heading_nats, read
 from robowm.policy.turning import Triple
@@ -54,7 +54,7 @@ class Heading(nn.Module):
             goals: (B, G, S), normalised; of the directions see `Directions.turned`.
             now: (B, S), proprioception, normalised.
             asked: (B, G, F).
-            seen: as `Seen`, but the camera of normalised places, see `GoalReader.camera`; the
+            seen: as `Seen`, but the cameras of normalised places, see `Cameras`; the
                 picture's fourth channel outlines what will be taken at the first of them.
             shown: (B, G, S), the true goals, normalised.
         """
@@ -70,7 +70,7 @@ class Heading(nn.Module):
             return self.directions.turned(goals, headings), None
         headings = self.directions.heading_rad(shown)
         some = slice(None, None, max(1, len(goals) // TAUGHT))
-        seen = (picture[some], camera, None if moved is None else moved[some])
+        seen = picture[some], camera[some], None if moved is None else moved[some]
         looked = centre_m[some], known[some], seen, outlined[some]
         nats = self._nats(before[some], headings[some], looked)
         return self.directions.turned(goals, headings), nats
@@ -88,10 +88,9 @@ class Heading(nn.Module):
         bool (B, G) tells, else the places themselves."""
         picture, camera, moved = seen
         outlined = torch.zeros(at_m.shape[:2], dtype=torch.bool, device=at_m.device)
-        row = at_m[:, 0] @ camera[:, :3].T + camera[:, 3]
         shift = 0 if moved is None else moved
-        at, outlined[:, 0] = middle(picture[:, 3], row[:, :2] / row[:, 2:] + shift)
-        ground_m = along_the_ray(camera, at - shift, at_m[:, 0, 2])
+        at, outlined[:, 0] = middle(picture[:, 3], seen_at(camera, at_m[:, :1])[:, 0] + shift)
+        ground_m = along_the_ray(camera, (at - shift)[:, None], at_m[:, :1, 2])[:, 0]
         centre_m = at_m.clone()
         centre_m[:, 0, :2] = torch.where(outlined[:, :1], ground_m, at_m[:, 0, :2])
         return centre_m, outlined

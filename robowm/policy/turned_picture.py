@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robowm.policy.ray import seen_at
+
 DIRECTIONS = 24
 PATCH_PX, HALF_M = 24, 0.06
 CHANNELS, HIDDEN, DROPOUT = 24, 64, 0.1
@@ -24,8 +26,9 @@ WAVES = (1, 2)  # periods in a circle
 ENDS_NATS = 1.5
 
 type Seen = tuple[Tensor, Tensor, Tensor | None]
-"""A picture (B, C, S, S) in [0, 1]; the camera (3, 4), from metres to the picture, homogeneous; and
-by how much the picture was moved, (B, 2) in units of half its side, or None."""
+"""A picture (B, C, S, S) in [0, 1]; its camera (B, 3, 4), or one of all (1, 3, 4), from metres to
+the picture, homogeneous; and by how much the picture was moved, (B, 2) in units of half its side,
+or None."""
 
 
 class TurnedPicture(nn.Module):
@@ -126,13 +129,11 @@ def level_patches(
     right = at_m[..., 0, None, None, None] + cosine * x - sine * y
     up = at_m[..., 1, None, None, None] + sine * x + cosine * y
     place_m = torch.stack([right, up, height_m.expand_as(right)], dim=-1)
-    row = place_m @ camera[:, :3].T + camera[:, 3]
-    where = row[..., :2] / row[..., 2:]
+    where = seen_at(camera, place_m.flatten(1, -2))
     if moved is not None:
-        where = where + moved[:, None, None, None, None]
-    cut = F.grid_sample(
-        picture.float(), where.flatten(1, 3), padding_mode="border", align_corners=False
-    )
+        where = where + moved[:, None]
+    where = where.unflatten(1, (-1, side_px))
+    cut = F.grid_sample(picture.float(), where, padding_mode="border", align_corners=False)
     return cut.unflatten(2, (*angle_rad.shape[1:], side_px)).permute(0, 2, 3, 1, 4, 5)
 
 

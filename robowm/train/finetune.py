@@ -163,8 +163,8 @@ def finetune(
     turning = None
     if isinstance(policy.decoder, GoalDecoder):
         turning = turning_of(demos[0])
-        if goals is not None and goals.eye is not None and scale is not None:
-            policy.decoder.reader.know_camera(goals.eye.camera(*scale), *scale)
+        if goals is not None and goals.eyes is not None and scale is not None:
+            policy.decoder.reader.know_cameras(goals.eyes.cameras(*scale), goals.eyes.looks, scale)
     filmed = np.arange(demonstrated, len(frames.episode))
     loss_of = batches(policy, pre, frames, (rows, filmed), goals, turning, config)
     curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
@@ -188,7 +188,7 @@ def finetune(
         pretrained_tensors=carried,
     )
     stage.finish(
-        eye_error=None if goals is None or goals.eye is None else goals.eye.error,
+        eye_error=None if goals is None or goals.eyes is None else goals.eyes.error,
         outlined=None if goals is None or goals.taken is None else goals.taken.share(),
         result={k: v for k, v in asdict(result).items() if k != "directory"},
         dataset_sha256=[directory_sha256(some.root) for some in demos],

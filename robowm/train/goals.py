@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robowm.motion.extent import Moving, moving
-from robowm.policy.eye import Eye
 from robowm.policy.keyframes import next_keyframes
-from robowm.progress import progress
+from robowm.train.eyes import Eyes, learn_eyes
 from robowm.train.frames import Frames
 from robowm.train.hindsight import Taken, what_was_taken
 from robowm.train.seen_hands import fill_in
@@ -18,8 +16,6 @@ from robowm.train.seen_hands import fill_in
 if TYPE_CHECKING:
     from robowm.policy.configuration_vipra import VipraConfig
 
-MOST_PAIRS = 3000  # an eye needs no more
-AT_ONCE = 50
 REST_S = 0.6
 NEAR = 1 / 16  # of half the picture
 
@@ -35,14 +31,14 @@ class Goals:
         rows: int64 (N, G), of which frames these are.
         places: float32 (N, G, 2), where in the picture it then rests, (x, y) from -1 to 1; None:
             not known.
-        eye: what the places were found with; None: motion does not tell where the hand is.
+        eyes: what the places were found with; None: motion does not tell where the hand is.
         taken: what will be taken next; None: not known anywhere.
     """
 
     states: np.ndarray
     rows: np.ndarray
     places: np.ndarray | None = None
-    eye: Eye | None = None
+    eyes: Eyes | None = None
     taken: Taken | None = None
 
 
@@ -68,11 +64,11 @@ def find_goals(
         return None
     states = frames.columns["observation.state"]
     wanted = config.place_weight and config.points
-    eye = learn_eye(frames, states, state_names) if wanted else None
+    eyes = learn_eyes(frames, states, state_names) if wanted else None
     filmed = np.isnan(states).any(-1)
-    places = None if eye is None else eye.places(states)
+    places = None if eyes is None else eyes.places(states)
     if filmed.any():
-        places = fill_in(frames, eye, *hand)
+        places = fill_in(frames, eyes, *hand)
     rows = goal_rows(frames, config.subgoals)
     goals = Goals(states[rows].astype(np.float32), rows)
     if places is None:
@@ -82,7 +78,7 @@ def find_goals(
     taken = what_was_taken(frames, places)
     if filmed.any():
         places = np.where(filmed[:, None], steadied(places, frames.start, frames.end), places)
-    return replace(goals, places=places[rest], eye=eye, taken=taken)
+    return replace(goals, places=places[rest], eyes=eyes, taken=taken)
 
 
 def at_rest(
@@ -128,23 +124,3 @@ def goal_rows(frames: Frames, count: int) -> np.ndarray:
     starts = np.unique(frames.start)
     parts = [start + next_keyframes(gripper[start : frames.end[start]], count) for start in starts]
     return np.concatenate(parts)
-
-
-def learn_eye(frames: Frames, states: np.ndarray, names: Sequence[str] | None = None) -> Eye | None:
-    """Where the hand is seen, from the demonstrations' own motion."""
-    known = np.isfinite(states).all(-1)
-    rows = np.flatnonzero((np.arange(len(frames.end)) + 1 < frames.end) & known)
-    if not len(rows):
-        return None
-    if len(rows) > MOST_PAIRS:
-        rows = rows[np.linspace(0, len(rows) - 1, MOST_PAIRS).astype(int)]
-    parts = []
-    with progress("where the hand is seen", len(rows)) as advance:
-        for at in range(0, len(rows), AT_ONCE):
-            some = rows[at : at + AT_ONCE]
-            parts.append(moving(frames.pixels[some], frames.pixels[some + 1]))
-            advance(len(some))
-    seen = Moving(
-        np.concatenate([p.extents for p in parts]), np.concatenate([p.flow for p in parts])
-    )
-    return Eye.fit(states[rows], states[rows + 1], seen, frames.episode[rows], names)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from robowm.errors import UserError
-from robowm.policy.eye import Eye
 from robowm.policy.hand import HandFinder
 from robowm.policy.keyframes import opened
 from robowm.policy.shift import shifted
 from robowm.progress import progress
+from robowm.train.eyes import Eyes
 from robowm.train.frames import Frames
 from robowm.train.hand_track import Shown
 from robowm.train.moving_parts import MovingParts, moving_parts
@@ -28,7 +28,7 @@ AT_ONCE = 64
 LOOK = (-2, 2, 0)  # frames that are looked at: before, after, and the one in question
 
 
-def fill_in(frames: Frames, eye: Eye | None, steps: int, seed: int) -> np.ndarray:
+def fill_in(frames: Frames, eyes: Eyes | None, steps: int, seed: int) -> np.ndarray:
     """Write what is seen of the gripper into the rows whose state is NaN: those of video.
 
     Of their `action` only the last number, the gripper's, is more than 0, where it is seen to be
@@ -37,7 +37,7 @@ def fill_in(frames: Frames, eye: Eye | None, steps: int, seed: int) -> np.ndarra
 
     Args:
         frames: with columns `observation.state` and `action`.
-        eye: from the demonstrations among them.
+        eyes: from the demonstrations among them.
         steps: of training of the network that sees the hand.
         seed: of what is drawn.
 
@@ -47,7 +47,7 @@ def fill_in(frames: Frames, eye: Eye | None, steps: int, seed: int) -> np.ndarra
     Raises:
         UserError: motion does not tell where in the picture the hand is.
     """
-    if eye is None:
+    if eyes is None:
         raise UserError(
             "--video: the demonstrations' motion does not tell where in the picture the hand is; "
             "expected a camera that stands still. Leave --video out."
@@ -56,7 +56,7 @@ def fill_in(frames: Frames, eye: Eye | None, steps: int, seed: int) -> np.ndarra
     missing = np.isnan(state).any(-1)
     demonstrated, filmed = np.flatnonzero(~missing), np.flatnonzero(missing)
     parts = moving_parts(frames)
-    places = eye.places(state)
+    places = eyes.places(state)
     told = _told(frames, demonstrated)
     net = learn_hand(parts, demonstrated, places, told, steps, seed)
     places[filmed], open_ = see_hands(net, parts, filmed, demonstrated)

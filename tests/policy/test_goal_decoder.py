@@ -139,7 +139,7 @@ def test_a_known_camera_is_followed_to_the_height() -> None:
     torch.manual_seed(0)
     reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
     camera = torch.tensor([[0.5, 0.1, 0.2, 0.1], [0.0, -0.4, 0.3, 0.0], [0.1, 0.05, 0.2, 1.0]])
-    reader.camera.copy_(camera)
+    reader.cameras.know(camera[None], torch.zeros(1, 256))
     at, what, words = torch.rand(5, 2, 2) - 0.5, torch.randn(5, 2, 8), torch.randn(5, 8)
     goal, _ = reader(at, what, words, torch.randn(5, 3, 4), UNSEEN)
     seen = torch.cat([goal[..., :3], torch.ones(5, 2, 1)], dim=-1) @ camera.T
@@ -150,7 +150,8 @@ def test_a_known_camera_is_followed_to_the_height() -> None:
 
 def test_a_level_ray_leads_nowhere_far() -> None:
     reader = GoalReader(8, 4, 2, 1, places=(0, 1, 2)).eval()
-    reader.camera.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]]))
+    level = torch.tensor([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]])
+    reader.cameras.know(level[None], torch.zeros(1, 256))
     at, what, words = torch.rand(3, 1, 2), torch.randn(3, 1, 8), torch.randn(3, 8)
     goal, _ = reader(at, what, words, torch.randn(3, 2, 4), UNSEEN)
     assert goal.isfinite().all() and goal[..., :2].abs().max() <= 10

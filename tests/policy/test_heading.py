@@ -12,7 +12,7 @@ from robowm.policy.turning import directions_of
 from robowm.sim import robosuite_env
 from robowm.sim.simpler import env as simpler
 
-CAMERA = torch.tensor([[4.0, 0, 0, 0], [0, 4.0, 0, 0], [0, 0, 0, 1.0]])  # overhead, 0.5 m a side
+CAMERA = torch.tensor([[[4.0, 0, 0, 0], [0, 4.0, 0, 0], [0, 0, 0, 1.0]]])  # overhead, 0.5 m a side
 SIZE_PX = 96
 AXIS = (3, 4, 5)
 LOUD = torch.tensor(6.0)  # what is asked for, of many numbers: a habit is soon learnt

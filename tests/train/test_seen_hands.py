@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from robowm import recipes
 from robowm.artefact import read_card
 from robowm.episodes import EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
 from robowm.policy.eye import Eye
+from robowm.train.eyes import Eyes
 from robowm.train.finetune import FinetuneConfig, finetune
 from robowm.train.frames import Frames
 from robowm.train.seen_hands import fill_in
@@ -73,7 +75,8 @@ def test_a_hand_learnt_from_four_demonstrations_is_seen_in_video(
 ) -> None:
     frames, states, actions = shown
     before = {name: values[:48].copy() for name, values in frames.columns.items()}
-    places = fill_in(frames, overhead(), steps=250, seed=0)
+    eyes = Eyes((overhead(),), torch.zeros(1, 256), np.zeros(len(frames.end), int))
+    places = fill_in(frames, eyes, steps=250, seed=0)
     for name, values in before.items():  # demonstrations keep what they are
         np.testing.assert_array_equal(frames.columns[name][:48], values)
     np.testing.assert_allclose(places, overhead().places(states), atol=0.5)
