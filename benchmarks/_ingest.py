@@ -4,11 +4,11 @@ import csv
 import os
 import platform
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import robowm
+from _versions import versions
+
 from robowm.video.config import IngestConfig
 
 USABLE = {"robot_single", "robot_overlay", "human_single", "sim"}
@@ -22,8 +22,7 @@ def record(command: str, args: Any) -> dict[str, Any]:
         "command": command,
         "flags": flags,
         "config": IngestConfig(),
-        "versions": {"python": platform.python_version(), "robowm": robowm.__version__}
-        | {name: found for name in PACKAGES if (found := _version(name))},
+        "versions": versions("robowm", *PACKAGES),
         "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
     }
 
@@ -32,10 +31,3 @@ def table(path: Path) -> list[dict[str, str]]:
     """Rows of a tab-separated file."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -14,13 +14,13 @@ import os
 import platform
 from collections import Counter, deque
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
+from _versions import versions
 from torch import Tensor
 
 from robowm.artefact import write_json
@@ -128,8 +128,7 @@ def main(args: Args) -> None:
         "layouts": f"random, {args.layouts} a task, seeds from {FIRST_LAYOUT}",
         "steps": args.steps,
         "cases": {name: summary(found) for name, found in runs.items()},
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("robowm", "torch", "mani_skill")},
+        "versions": versions("robowm", "torch", "mani_skill"),
         "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
     }
     write_json(args.json, result)

@@ -14,13 +14,13 @@ import platform
 import shlex
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 import tyro
+from _versions import versions
 from tyro.conf import Positional
 
 from robowm.artefact import directory_sha256, write_json
@@ -65,8 +65,7 @@ def main(args: Args) -> None:
             "policy_sha256": directory_sha256(args.policy),
             "datasets": {path.name: directory_sha256(path) for path in args.datasets},
             "errors": found,
-            "versions": {"python": platform.python_version()}
-            | {name: version(name) for name in ("robowm", "torch", "lerobot")},
+            "versions": versions("robowm", "torch", "lerobot"),
             "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         },
     )

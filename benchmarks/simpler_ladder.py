@@ -22,13 +22,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import tyro
 from _ladder import TASKS, gains, table
+from _versions import versions
 
 from robowm.artefact import plain, write_json
 
@@ -150,8 +150,7 @@ def write(args: Args, results: list[dict[str, Any]]) -> None:
             "runs": results,
             "table": table(results),
             "gains": gains(results, arms),
-            "versions": {"python": platform.python_version()}
-            | {name: version(name) for name in ("robowm", "torch", "lerobot", "mani_skill")},
+            "versions": versions("robowm", "torch", "lerobot", "mani_skill"),
             "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         },
     )
