@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 MOST = 8
 GRID = 16  # cells a side: the looks of a room, not of what lies about
-SAME = 0.25  # of the cells' usual distance from grey: a room differs from itself by less
+SAME = 0.5  # of the cells' usual distance from grey: a room differs from itself by less
+FAR = 1e6
 
 
 class Cameras(nn.Module):
@@ -47,16 +48,18 @@ class Cameras(nn.Module):
 
 
 def looks_of(pictures: Tensor) -> Tensor:
-    """Coarse grey pictures (B, GRID * GRID), whatever the light, of pictures (B, 3, S, S)."""
+    """Coarse grey pictures (B, GRID * GRID) of like contrast, of pictures (B, 3, S, S)."""
     coarse = F.adaptive_avg_pool2d(pictures.float().mean(1, keepdim=True), GRID).flatten(1)
     away = coarse - coarse.median(1, keepdim=True).values
     return away / away.abs().mean(1, keepdim=True).clamp_min(1e-3)
 
 
 def apart(looks: Tensor, others: Tensor) -> Tensor:
-    """How far (B, P) are from (K, P), (B, K): the median of their cells, as things and an arm cover
-    fewer than half of them."""
-    return (looks[:, None] - others).abs().median(-1).values
+    """How far (B, P) are from (K, P), (B, K), whatever their brightness: by the median of their
+    cells, of which things and an arm cover fewer than half."""
+    away = looks[:, None] - others
+    brighter = away.median(-1, keepdim=True).values
+    return torch.where(others.isfinite().all(-1), (away - brighter).abs().median(-1).values, FAR)
 
 
 def nearest(looks: Tensor, others: Tensor) -> Tensor:
