@@ -20,7 +20,9 @@ class GoalReader(nn.Module):
 
     Where the hand will be follows from where it will be seen: no feature of the picture has a say
     in it. Where the camera is known (`cameras`, found from motion by `robowm.policy.eye`), only the
-    height is learnt, and the point is followed along its ray to there; else all is. How the hand
+    height is learnt, and the point is followed along its ray to there; else all is. The height is
+    told by the instruction and the gripper: a few demonstrations would have it told by where the
+    arm is, and in the next episode it is elsewhere. How the hand
     will be turned is found by turning the picture about there (`robowm.policy.heading`), where
     there is a camera and the state holds directions; else it is read off what is seen.
 
@@ -49,7 +51,7 @@ class GoalReader(nn.Module):
         self.places = tuple(places)
         self.which = nn.Parameter(0.3 * torch.randn(subgoals, WHICH))
         known = width + frames * state_dim + WHICH
-        self.known = _three(known, state_dim)
+        self.known = _three(width + frames + WHICH, state_dim)
         self.seen = _three(known + 5, state_dim)
         self.look = nn.Sequential(nn.Dropout(LOOK_DROPOUT), *_three(width + known + 2, state_dim))
         looked = torch.ones(state_dim)
@@ -108,7 +110,8 @@ class GoalReader(nn.Module):
             squares = torch.cat([at, x * x, x * y, y * y], dim=-1)
             return (self.seen(torch.cat([known, squares], dim=-1)) + turned).float(), None
         camera = self.cameras(picture[0][:, :3])
-        blind = self.known(known).float()
+        told = torch.cat([words, state[..., -1]], dim=1)[:, None].expand(-1, at.shape[1], -1)
+        blind = self.known(torch.cat([told, which], dim=-1)).float()
         ahead = blind * self.looked
         height = blind[..., self.places[2]]
         goals = (ahead + turned).float()
