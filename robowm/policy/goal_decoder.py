@@ -6,6 +6,7 @@ be seen at the next keyframes and reads off how it will be there; the second act
 `robowm.policy.goal_head`). Neither can make up for the other by learning an episode by heart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from robowm.nn.points import Found, map_loss, near_the_mode
 from robowm.policy.goal_head import GoalHead
+from robowm.policy.goal_memory import GoalMemory
 from robowm.policy.goal_reader import GoalReader
 from robowm.policy.shown import DecoderConfig, Demonstrated
 from robowm.policy.taken import TakenFinder, outline_loss
@@ -100,10 +102,32 @@ class GoalDecoder(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, frames: Tensor, task: list[str], state: Tensor, noise: Tensor | None = None
+        self,
+        frames: Tensor,
+        task: list[str],
+        state: Tensor,
+        noise: Tensor | None = None,
+        memories: Sequence[GoalMemory] | None = None,
     ) -> Tensor:
-        """Action chunks (B, H, A); nothing is drawn, `noise` is not used."""
-        chunk: Tensor = self.head(state, self.foretell(frames, task, state))
+        """Action chunks (B, H, A); nothing is drawn, `noise` is not used.
+
+        Args:
+            frames, task, state: see `loss`.
+            noise: not used.
+            memories: B, of the episodes that these are moments of: where goals are is then what
+                they make of it. None: what is foretold now.
+        """
+        goals = self.foretell(frames, task, state)
+        places = list(self.config.state_places)
+        if memories is not None and places:
+            open_ = (state[:, -1, -1] > 0).tolist()  # more open than on the mean
+            goals[..., places] = torch.stack(
+                [
+                    m.steadied(g, o)
+                    for m, g, o in zip(memories, goals[..., places], open_, strict=True)
+                ]
+            )
+        chunk: Tensor = self.head(state, goals)
         return chunk
 
     @torch.no_grad()
