@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 NEWEST = 0.5  # share of the newest estimate, of what the hand goes for now
-ELSEWHERE = 0.75  # deviations: so far off, twice running, and it was moved
+NEAR = 0.5  # deviations: so near to what came second, it is that
+ELSEWHERE = 0.75  # so far off, twice running, and it was moved
 TWICE = 2
 
 
@@ -18,41 +19,27 @@ class GoalMemory:
     def __init__(self) -> None:
         self._kept: Tensor | None = None
         self._foreseen = False
-        self._was_open = False
-        self._astray = torch.zeros(0)
+        self._astray = 0
 
-    def steadied(self, places: Tensor, open_: bool) -> Tensor:
-        """What to act on, given what is foretold now.
+    def steadied(self, places: Tensor) -> Tensor:
+        """What to act on, given what is foretold now, both float32 (G, 3), normalised.
 
         What the hand goes for is a running mean. What comes after is taken from the first look,
-        and still is when its turn has come, which is when the gripper has closed; when it opens,
-        all begins anew. A place that is seen elsewhere twice running was moved.
-
-        Args:
-            places: float32 (G, 3), foretold, normalised.
-            open_: whether the gripper is open.
+        and still is when its turn has come: when it is foretold as the next. If the next is seen
+        elsewhere twice running, it was moved, or this is another attempt: all begins anew.
         """
-        if self._kept is None or (open_ and not self._was_open):
-            self._begin(places)
-        elif self._was_open and not open_:
-            self._kept = torch.cat([self._kept[1:], places[-1:]])
-            self._astray = torch.cat([self._astray[1:], torch.zeros(1)])
-            self._foreseen = len(places) > 1
-        self._was_open = open_
+        if self._kept is None:
+            self._kept = places
+            return places
         kept = self._kept
-        assert kept is not None
-        self._astray = torch.where(
-            (places - kept).norm(dim=1).cpu() > ELSEWHERE, self._astray + 1, 0.0
-        )
-        moved = self._astray >= TWICE
-        if moved[0]:
-            self._foreseen = False
-        kept = torch.where(moved.to(kept.device)[:, None], places, kept)
-        if not self._foreseen and not moved[0]:
+        off = (kept - places[:1]).norm(dim=1)
+        if len(kept) > 1 and off[1] < min(NEAR, float(off[0])):
+            kept = torch.cat([kept[1:], places[-1:]])
+            off, self._foreseen = off[1:], True
+        self._astray = self._astray + 1 if off[0] > ELSEWHERE else 0
+        if self._astray == TWICE:
+            kept, self._foreseen, self._astray = places, False, 0
+        elif not self._foreseen and not self._astray:
             kept = torch.cat([kept[:1] + NEWEST * (places[:1] - kept[:1]), kept[1:]])
         self._kept = kept
         return kept
-
-    def _begin(self, places: Tensor) -> None:
-        self._kept, self._foreseen = places, False
-        self._astray = torch.zeros(len(places))
