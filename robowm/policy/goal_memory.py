@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 NEWEST = 0.5  # share of the newest estimate, of what the hand goes for now
-NEAR = 0.5  # deviations: so near to what came second, it is that
-ELSEWHERE = 0.75  # so far off, twice running, and it was moved
+ELSEWHERE = 0.75  # deviations: so far off, twice running, and it was moved
 TWICE = 2
 
 
@@ -25,7 +24,7 @@ class GoalMemory:
         """What to act on, given what is foretold now, both float32 (G, 3), normalised.
 
         What the hand goes for is a running mean. What comes after is taken from the first look,
-        and still is when its turn has come: when it is foretold as the next. If the next is seen
+        and still is when its turn has come: when what is foretold is nearer to it. If the next is seen
         elsewhere twice running, it was moved, or this is another attempt: all begins anew.
         """
         if self._kept is None:
@@ -33,7 +32,7 @@ class GoalMemory:
             return places
         kept = self._kept
         off = (kept - places[:1]).norm(dim=1)
-        if len(kept) > 1 and off[1] < min(NEAR, float(off[0])):
+        if len(kept) > 1 and off[1] < off[0]:
             kept = torch.cat([kept[1:], places[-1:]])
             off, self._foreseen = off[1:], True
         self._astray = self._astray + 1 if off[0] > ELSEWHERE else 0
