@@ -120,13 +120,8 @@ class GoalDecoder(nn.Module):
         goals = self.foretell(frames, task, state)
         places = list(self.config.state_places)
         if memories is not None and places:
-            open_ = (state[:, -1, -1] > 0).tolist()  # more open than on the mean
-            goals[..., places] = torch.stack(
-                [
-                    m.steadied(g, o)
-                    for m, g, o in zip(memories, goals[..., places], open_, strict=True)
-                ]
-            )
+            foretold = zip(memories, goals[..., places], strict=True)
+            goals[..., places] = torch.stack([m.steadied(now) for m, now in foretold])
         chunk: Tensor = self.head(state, goals)
         return chunk
 

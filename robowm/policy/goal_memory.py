@@ -24,8 +24,8 @@ class GoalMemory:
         """What to act on, given what is foretold now, both float32 (G, 3), normalised.
 
         What the hand goes for is a running mean. What comes after is taken from the first look,
-        and still is when its turn has come: when what is foretold is nearer to it. If the next is seen
-        elsewhere twice running, it was moved, or this is another attempt: all begins anew.
+        and still is when its turn has come: when what is foretold is nearer to it. If the next is
+        seen elsewhere twice running, it was moved, or this is another attempt: all begins anew.
         """
         if self._kept is None:
             self._kept = places
