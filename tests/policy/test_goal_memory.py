@@ -20,50 +20,51 @@ def aside(place: torch.Tensor, by: float) -> torch.Tensor:
     return place + torch.tensor([0.0, by, 0.0])
 
 
+def seen(memory: GoalMemory, *places: torch.Tensor) -> torch.Tensor:
+    """What is made of these."""
+    return memory.steadied(torch.stack(places))
+
+
 def test_the_first_look_at_what_comes_after_is_kept_until_its_turn_is_over() -> None:
     memory = GoalMemory()
-    first = memory.steadied(torch.stack([GRASP, RELEASE]), True)
-    torch.testing.assert_close(first, torch.stack([GRASP, RELEASE]))
-    near = memory.steadied(torch.stack([aside(GRASP, 0.4), aside(RELEASE, 0.5)]), True)
+    torch.testing.assert_close(seen(memory, GRASP, RELEASE), torch.stack([GRASP, RELEASE]))
+    near = seen(memory, aside(GRASP, 0.4), aside(RELEASE, 0.5))
     torch.testing.assert_close(near[0], aside(GRASP, 0.4 * NEWEST))  # a running mean
     torch.testing.assert_close(near[1], RELEASE)
-    for _ in range(3):  # closed: the arm is in the way from now on
-        carried = memory.steadied(torch.stack([aside(RELEASE, 0.6), END]), False)
+    for _ in range(3):  # it has been grasped; the arm is in the way from now on
+        carried = seen(memory, aside(RELEASE, 0.6), END)
         torch.testing.assert_close(carried, torch.stack([RELEASE, END]))
-    again = memory.steadied(torch.stack([aside(GRASP, 0.3), aside(RELEASE, 0.3)]), True)
-    torch.testing.assert_close(again[0], aside(GRASP, 0.3))  # opened: all begins anew
-    torch.testing.assert_close(again[1], aside(RELEASE, 0.3))
+    torch.testing.assert_close(seen(memory, aside(END, 0.3), END)[0], END)  # and let go
 
 
 def test_what_is_seen_elsewhere_twice_running_was_moved() -> None:
-    memory, far = GoalMemory(), 2 * ELSEWHERE
-    memory.steadied(torch.stack([GRASP, RELEASE]), True)
-    memory.steadied(torch.stack([RELEASE, END]), False)
-    once = memory.steadied(torch.stack([aside(RELEASE, far), END]), False)
-    torch.testing.assert_close(once[0], RELEASE)
-    back = memory.steadied(torch.stack([RELEASE, END]), False)
-    torch.testing.assert_close(back[0], RELEASE)
-    memory.steadied(torch.stack([aside(RELEASE, far), END]), False)
-    twice = memory.steadied(torch.stack([aside(RELEASE, far), END]), False)
-    torch.testing.assert_close(twice[0], aside(RELEASE, far))
-    torch.testing.assert_close(twice[1], END)
-    later = memory.steadied(torch.stack([aside(RELEASE, far + 0.2), END]), False)
+    memory, far = GoalMemory(), 1.2 * ELSEWHERE
+    seen(memory, GRASP, RELEASE)
+    seen(memory, RELEASE, END)
+    torch.testing.assert_close(seen(memory, aside(RELEASE, far), END)[0], RELEASE)
+    torch.testing.assert_close(seen(memory, RELEASE, END)[0], RELEASE)
+    seen(memory, aside(RELEASE, far), END)
+    twice = seen(memory, aside(RELEASE, far), END)
+    torch.testing.assert_close(twice, torch.stack([aside(RELEASE, far), END]))
+    later = seen(memory, aside(RELEASE, far + 0.2), END)
     torch.testing.assert_close(later[0], aside(RELEASE, far + 0.2 * NEWEST))  # followed from now on
 
 
-def test_an_episode_that_begins_closed_is_not_held_to_what_it_never_foresaw() -> None:
+def test_another_attempt_begins_anew() -> None:
     memory = GoalMemory()
-    memory.steadied(torch.stack([RELEASE, END]), False)
-    near = memory.steadied(torch.stack([aside(RELEASE, 0.4), END]), False)
-    torch.testing.assert_close(near[0], aside(RELEASE, 0.4 * NEWEST))
+    seen(memory, GRASP, RELEASE)
+    seen(memory, RELEASE, END)
+    seen(memory, aside(GRASP, 0.3), aside(RELEASE, 0.2))  # missed, and opened again
+    again = seen(memory, aside(GRASP, 0.3), aside(RELEASE, 0.2))
+    torch.testing.assert_close(again, torch.stack([aside(GRASP, 0.3), aside(RELEASE, 0.2)]))
 
 
-def test_one_goal_alone_is_a_running_mean_that_begins_anew_when_the_gripper_changes() -> None:
+def test_one_goal_alone_is_a_running_mean_until_it_is_another() -> None:
     memory = GoalMemory()
-    memory.steadied(GRASP[None], True)
-    near = memory.steadied(aside(GRASP, 0.2)[None], True)
-    torch.testing.assert_close(near[0], aside(GRASP, 0.2 * NEWEST))
-    torch.testing.assert_close(memory.steadied(RELEASE[None], False)[0], RELEASE)
+    seen(memory, GRASP)
+    torch.testing.assert_close(seen(memory, aside(GRASP, 0.2))[0], aside(GRASP, 0.2 * NEWEST))
+    torch.testing.assert_close(seen(memory, RELEASE)[0], aside(GRASP, 0.2 * NEWEST))
+    torch.testing.assert_close(seen(memory, RELEASE)[0], RELEASE)
 
 
 def remembering(**changes: object) -> tuple[LeRobotController, list[torch.Tensor]]:
@@ -97,24 +98,26 @@ def remembering(**changes: object) -> tuple[LeRobotController, list[torch.Tensor
 
 def test_a_policy_remembers_within_an_episode_in_either_loop_and_can_do_without() -> None:
     rng = np.random.default_rng(0)
-    states = [np.array([0, 0, 0, told], np.float32) for told in (1, 1, -1, -1)]  # then it closes
+    states = [np.array([0, 0, 0, told], np.float32) for told in (1, 0, -1)]
     frames = [rng.integers(0, 255, (32, 32, 3), dtype=np.uint8) for _ in states]
-    kept = {}
+    given_to: dict[bool, list[torch.Tensor]] = {}
     for keeps in (True, False):
         controller, given = remembering(keep_goals=keeps, n_action_steps=1)
         for _ in range(2):  # a second episode remembers nothing of the first
             controller.reset(0, 0)
             for frame, state in zip(frames, states, strict=True):
                 controller.act([0], [Observation(frame, state)])
-        torch.testing.assert_close(given[:4], given[4:])
-        kept[keeps] = [goals[0, :, :3] for goals in given[:4]]
+        torch.testing.assert_close(given[:3], given[3:])
         policy = controller.policy
         policy.reset()
         for frame, state in zip(frames, states, strict=True):
             picture = torch.from_numpy(frame).permute(2, 0, 1)[None] / 255
-            seen = {CAMERA: picture, "observation.state": torch.from_numpy(state)[None]}
-            policy.select_action(controller.pre(seen | {"task": [""]}))
-        torch.testing.assert_close(given[8:], given[:4])
-    torch.testing.assert_close(kept[True][0], kept[False][0])
-    torch.testing.assert_close(kept[True][2][0], kept[True][0][1])  # the second goal's first look
-    assert not torch.allclose(kept[False][2][0], kept[False][0][1], atol=1e-4)
+            now = {CAMERA: picture, "observation.state": torch.from_numpy(state)[None]}
+            policy.select_action(controller.pre(now | {"task": [""]}))
+        torch.testing.assert_close(given[6:], given[:3])
+        given_to[keeps] = given[:3]
+    memory = GoalMemory()
+    for kept, foretold in zip(given_to[True], given_to[False], strict=True):
+        torch.testing.assert_close(kept[0, :, :3], memory.steadied(foretold[0, :, :3]))
+        torch.testing.assert_close(kept[..., 3], foretold[..., 3])
+    assert not torch.allclose(given_to[True][1], given_to[False][1], atol=1e-4)
