@@ -31,9 +31,6 @@ class VipraConfig(PreTrainedConfig):
     the hand will be turned by turning the picture; empty: it reads it off the point"""
     turn_pictures: bool = True
     """False: such vectors are known, and no picture is turned"""
-    keep_goals: bool = True
-    """`goals`, where the state holds the hand's place, remembers in an episode where its goals are:
-    what comes after next is seen best before the arm is in the way. Nothing is trained for it"""
     action_vectors: list[list[int]] = field(default_factory=list)
     """columns of an action that are how the hand shall move, and turn, in the frame of its place:
     with them `goals` acts by shares of the ways to its goals; empty: by a plain network"""

@@ -6,7 +6,6 @@ be seen at the next keyframes and reads off how it will be there; the second act
 `robowm.policy.goal_head`). Neither can make up for the other by learning an episode by heart.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 
 from robowm.nn.points import Found, map_loss, near_the_mode
 from robowm.policy.goal_head import GoalHead
-from robowm.policy.goal_memory import GoalMemory
 from robowm.policy.goal_reader import GoalReader
 from robowm.policy.shown import DecoderConfig, Demonstrated
 from robowm.policy.taken import TakenFinder, outline_loss
@@ -102,27 +100,10 @@ class GoalDecoder(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self,
-        frames: Tensor,
-        task: list[str],
-        state: Tensor,
-        noise: Tensor | None = None,
-        memories: Sequence[GoalMemory] | None = None,
+        self, frames: Tensor, task: list[str], state: Tensor, noise: Tensor | None = None
     ) -> Tensor:
-        """Action chunks (B, H, A); nothing is drawn, `noise` is not used.
-
-        Args:
-            frames, task, state: see `loss`.
-            noise: not used.
-            memories: B, of the episodes that these are moments of: where goals are is then what
-                they make of it. None: what is foretold now.
-        """
-        goals = self.foretell(frames, task, state)
-        places = list(self.config.state_places)
-        if memories is not None and places:
-            foretold = zip(memories, goals[..., places], strict=True)
-            goals[..., places] = torch.stack([m.steadied(now) for m, now in foretold])
-        chunk: Tensor = self.head(state, goals)
+        """Action chunks (B, H, A); nothing is drawn, `noise` is not used."""
+        chunk: Tensor = self.head(state, self.foretell(frames, task, state))
         return chunk
 
     @torch.no_grad()

@@ -17,17 +17,15 @@ from robowm.batch import Observation
 from robowm.errors import UserError
 from robowm.nn.directory import resolve
 from robowm.policy.control_map import DECODER, ControlMap
-from robowm.policy.goal_memory import GoalMemory
 
 
 @dataclass
 class Slot:
-    """One running episode: its noise, what it has seen, the actions still to execute, its goals."""
+    """One running episode: its noise, what it has seen, and the actions still to execute."""
 
     rng: np.random.Generator
     seen: deque[Observation]
     chunk: deque[np.ndarray] = field(default_factory=deque)
-    memory: GoalMemory = field(default_factory=GoalMemory)
 
 
 class LeRobotController:
@@ -97,9 +95,7 @@ class LeRobotController:
         if self.config.n_obs_steps == 1:
             batch = {k: v[:, 0] if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
         chunks = self.policy.predict_action_chunk(
-            self.pre(batch),
-            noise=torch.from_numpy(noise).float(),
-            memories=[slot.memory for slot in slots],
+            self.pre(batch), noise=torch.from_numpy(noise).float()
         )
         actions = self.post(chunks).float().cpu().numpy()
         if self.decoder is not None:

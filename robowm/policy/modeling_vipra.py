@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.decoder import ActionDecoder
 from robowm.policy.goal_decoder import GoalDecoder
-from robowm.policy.goal_memory import GoalMemory
 from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
 
@@ -45,7 +44,6 @@ class VipraPolicy(PreTrainedPolicy):
         """Forget the running episode."""
         self._seen: dict[str, deque[Tensor]] = {}
         self._queue: deque[Tensor] = deque()
-        self._memories: list[GoalMemory] = []
 
     def get_optim_params(self) -> list[dict[str, Any]]:
         """All parameters, one group."""
@@ -92,25 +90,14 @@ class VipraPolicy(PreTrainedPolicy):
 
     @torch.no_grad()
     def predict_action_chunk(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
-        """Normalised actions (B, H, A).
-
-        Args:
-            batch: LeRobot's dictionary after the preprocessor.
-            kwargs: `noise` (B, H, A) may be given to make it repeatable; and `memories`, B, of the
-                episodes that these are moments of, see `GoalMemory`. Without them a chunk depends
-                on this moment alone.
-        """
+        """Normalised actions (B, H, A); `noise` (B, H, A) may be given to make it repeatable."""
         frames = self._frames(batch)
         config = self.decoder.config
         noise = kwargs.get("noise")
         if noise is None:
             noise = torch.randn(len(frames), config.horizon, config.action_dim)
         noise = noise.to(frames) * self.config.noise_scale
-        task, state = self._task(batch), self._state(batch)
-        if isinstance(self.decoder, GoalDecoder):
-            kept = kwargs.get("memories") if self.config.keep_goals else None
-            return self.decoder.sample(frames, task, state, noise, kept)
-        return self.decoder.sample(frames, task, state, noise)
+        return self.decoder.sample(frames, self._task(batch), self._state(batch), noise)
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
@@ -123,9 +110,7 @@ class VipraPolicy(PreTrainedPolicy):
                 seen.append(batch[key])
         if not self._queue:
             window = {key: torch.stack(list(self._seen[key]), dim=1) for key in keys}
-            count = len(batch[self.config.camera])
-            self._memories = self._memories or [GoalMemory() for _ in range(count)]
-            chunk = self.predict_action_chunk(batch | window, memories=self._memories, **kwargs)
+            chunk = self.predict_action_chunk(batch | window, **kwargs)
             self._queue.extend(chunk.transpose(0, 1)[: self.config.n_action_steps])
         return self._queue.popleft()
 

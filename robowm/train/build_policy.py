@@ -54,8 +54,6 @@ class PolicyConfig:
     turn_pictures: bool = True
     """`goals` finds how the hand will be turned by turning the picture about its place, where the
     state holds the hand's axes; False: it reads it off what is seen there"""
-    keep_goals: bool = True
-    """`goals` remembers in an episode where its goals are (`robowm.policy.goal_memory`)"""
     act_by_ways: bool = True
     """`goals` acts by shares of the ways to its goals (`robowm.policy.way_head`), where state and
     action are of a hand's place, axes, motion and turn; False: by a plain network"""
@@ -112,7 +110,6 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             state_places=list(place_columns(names)),
             state_vectors=directions_of(names),
             turn_pictures=config.turn_pictures,
-            keep_goals=config.keep_goals,
             action_vectors=motion_of(demos) if use_state and config.act_by_ways else [],
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},
