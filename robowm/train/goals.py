@@ -68,14 +68,14 @@ def find_goals(
     filmed = np.isnan(states).any(-1)
     places = None if eyes is None else eyes.places(states)
     if filmed.any():
-        places = fill_in(frames, eyes, *hand)
+        places = fill_in(frames, eyes, config.control_hz, *hand)
     rows = goal_rows(frames, config.subgoals)
     goals = Goals(states[rows].astype(np.float32), rows)
     if places is None:
         return goals
     rest = at_rest(places, frames.start, frames.end, config.control_hz)[rows]
     goals.states[..., :-1] = states[rest][..., :-1]
-    taken = what_was_taken(frames, places)
+    taken = what_was_taken(frames, places, config.control_hz)
     if filmed.any():
         places = np.where(filmed[:, None], steadied(places, frames.start, frames.end), places)
     return replace(goals, places=places[rest], eyes=eyes, taken=taken)

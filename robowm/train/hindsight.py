@@ -21,7 +21,7 @@ STAYED, GONE = 0.5, 0.8  # share of the frames before, and after
 NEAR = 0.1  # sides of the picture, from the hand
 LEAST, MOST = 0.0008, 0.045  # of the picture: less is noise, more is the arm
 MOST_FRAMES = 40  # before and after, each
-PASSING = 3  # frames after the taking in which the hand is still there
+PASSING_S = 0.6  # after the taking the hand is still there
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,15 @@ class Taken:
         return float((self.which[before] > 0).mean()) if before.any() else 0.0
 
 
-def what_was_taken(frames: Frames, places: np.ndarray) -> Taken:
+def what_was_taken(frames: Frames, places: np.ndarray, control_hz: float) -> Taken:
     """Look back on every episode.
 
     Args:
         frames: with a column `action`, whose last number is the gripper's, more where it is open.
         places: (N, 2), where the hand is seen, (x, y) from -1 to 1.
+        control_hz: frames a second.
     """
+    passing = max(1, round(PASSING_S * control_hz))
     size = frames.pixels.shape[1]
     outlines = [np.zeros((size, size), np.uint8)]
     which = np.zeros(len(frames.end), np.int64)
@@ -68,7 +70,8 @@ def what_was_taken(frames: Frames, places: np.ndarray) -> Taken:
             for key in keyframes(open_):
                 if key and open_[key - 1] and not open_[key]:
                     at = (places[start + key] + 1) * size / 2
-                    found = outline(np.asarray(frames.pixels[start + begin : end]), key - begin, at)
+                    lasted = np.asarray(frames.pixels[start + begin : end])
+                    found = outline(lasted, key - begin, at, passing)
                     which[start + begin : start + key + 1] = -1 if found is None else len(outlines)
                     outlines += [] if found is None else [found]
                 begin = key + 1
@@ -76,21 +79,22 @@ def what_was_taken(frames: Frames, places: np.ndarray) -> Taken:
     return Taken(np.stack(outlines), which)
 
 
-def outline(pictures: np.ndarray, taken: int, hand: np.ndarray) -> np.ndarray | None:
+def outline(pictures: np.ndarray, taken: int, hand: np.ndarray, passing: int) -> np.ndarray | None:
     """What lay near the hand before it was taken and not after it; None: nothing clearly did.
 
     Args:
         pictures: uint8 (T, S, S, 3), from when the hand sets out.
         taken: frame at which the gripper is told to close.
         hand: (2,), where it is seen then, (x, y) in pixels.
+        passing: frames afterwards in which it may still be there.
 
     Returns:
         uint8 (S, S), 0 or 1.
     """
-    if taken < PASSING or taken + PASSING >= len(pictures):
+    if taken < passing or taken + passing >= len(pictures):
         return None
     begin = pictures[0].astype(np.int16)
-    before, since = pictures[_some(0, taken - 1)], pictures[_some(taken + PASSING, len(pictures))]
+    before, since = pictures[_some(0, taken - 1)], pictures[_some(taken + passing, len(pictures))]
     stayed = (np.abs(before - begin).max(-1) < STILL).mean(0) >= STAYED
     gone = (np.abs(since - begin).max(-1) > STILL).mean(0) > GONE
     lasting = np.abs(np.median(since, axis=0) - begin).max(-1) > CLEAR

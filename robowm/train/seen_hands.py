@@ -25,10 +25,12 @@ BATCH, RATE = 16, 1e-3
 MOST_SHIFT = 1 / 8  # of the picture's side: a few demonstrations show few places
 LIGHT = 0.3
 AT_ONCE = 64
-LOOK = (-2, 2, 0)  # frames that are looked at: before, after, and the one in question
+LOOK_S = (-0.4, 0.4, 0.0)  # what is looked at: before, after, and the frame in question
 
 
-def fill_in(frames: Frames, eyes: Eyes | None, steps: int, seed: int) -> np.ndarray:
+def fill_in(
+    frames: Frames, eyes: Eyes | None, control_hz: float, steps: int, seed: int
+) -> np.ndarray:
     """Write what is seen of the gripper into the rows whose state is NaN: those of video.
 
     Of their `action` only the last number, the gripper's, is more than 0, where it is seen to be
@@ -38,6 +40,7 @@ def fill_in(frames: Frames, eyes: Eyes | None, steps: int, seed: int) -> np.ndar
     Args:
         frames: with columns `observation.state` and `action`.
         eyes: from the demonstrations among them.
+        control_hz: frames a second.
         steps: of training of the network that sees the hand.
         seed: of what is drawn.
 
@@ -58,8 +61,9 @@ def fill_in(frames: Frames, eyes: Eyes | None, steps: int, seed: int) -> np.ndar
     parts = moving_parts(frames)
     places = eyes.places(state)
     told = _told(frames, demonstrated)
-    net = learn_hand(parts, demonstrated, places, told, steps, seed)
-    places[filmed], open_ = see_hands(net, parts, filmed, demonstrated)
+    look = np.array([round(offset_s * control_hz) for offset_s in LOOK_S])
+    net = learn_hand(parts, look, demonstrated, places, told, steps, seed)
+    places[filmed], open_ = see_hands(net, parts, look, filmed, demonstrated)
     action[filmed] = 0
     action[filmed, -1] = open_
     state[filmed] = state[demonstrated].mean(0)
@@ -79,6 +83,7 @@ def _told(frames: Frames, rows: np.ndarray) -> np.ndarray:
 
 def learn_hand(
     parts: MovingParts,
+    look: np.ndarray,
     rows: np.ndarray,
     places: np.ndarray,
     told: np.ndarray,
@@ -89,13 +94,14 @@ def learn_hand(
 
     Args:
         parts: the frames.
+        look: (T,), which frames are looked at, counted from the one in question, the last.
         rows: (N,), the demonstrations'.
         places: of all frames, (., 2), where the hand is seen.
         told: bool (N,), whether the gripper is told to be open in these rows.
         steps: of training.
         seed: of what is drawn.
     """
-    net = HandFinder(len(LOOK))
+    net = HandFinder(len(look))
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     rng = np.random.default_rng(seed)
@@ -105,7 +111,7 @@ def learn_hand(
             drawn = rng.integers(len(rows), size=BATCH)
             some = rows[drawn]
             at = torch.from_numpy(places[some])[:, None]
-            seen, moved, _, _ = shifted(looked_at(parts, some), at, most_px)
+            seen, moved, _, _ = shifted(looked_at(parts, look, some), at, most_px)
             assert moved is not None
             seen = seen * (1 + LIGHT * (torch.rand(BATCH, 1, 1, 1, 1) - 0.5))
             loss = net.loss(seen, moved[:, 0], torch.from_numpy(told[drawn]).float())
@@ -117,10 +123,10 @@ def learn_hand(
     return net.eval()
 
 
-def looked_at(parts: MovingParts, rows: np.ndarray) -> torch.Tensor:
-    """float32 (N, len(LOOK), 3, S, S), about rows (N,), without background."""
+def looked_at(parts: MovingParts, look: np.ndarray, rows: np.ndarray) -> torch.Tensor:
+    """float32 (N, T, 3, S, S), about rows (N,), without background; look (T,)."""
     frames = parts.frames
-    moments = rows[:, None] + np.array(LOOK)
+    moments = rows[:, None] + look
     return parts.pictures(
         np.clip(moments, frames.start[rows][:, None], frames.end[rows][:, None] - 1)
     )
@@ -128,13 +134,18 @@ def looked_at(parts: MovingParts, rows: np.ndarray) -> torch.Tensor:
 
 @torch.no_grad()
 def see_hands(
-    net: HandFinder, parts: MovingParts, rows: np.ndarray, demonstrated: np.ndarray
+    net: HandFinder,
+    parts: MovingParts,
+    look: np.ndarray,
+    rows: np.ndarray,
+    demonstrated: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where the hand is seen (N, 2), and whether it is told to be open, bool (N,), in video.
 
     Args:
         net: from `learn_hand`.
         parts: the frames.
+        look: (T,), as in its training.
         rows: (N,), of whole episodes, in order.
         demonstrated: rows of the demonstrations, with which it is made to agree: how often the
             gripper is told something else, and after how long.
@@ -143,7 +154,7 @@ def see_hands(
     with progress("the hand, in video", len(rows)) as advance:
         for at in range(0, len(rows), AT_ONCE):
             some = rows[at : at + AT_ONCE]
-            found.append(net(looked_at(parts, some)))
+            found.append(net(looked_at(parts, look, some)))
             advance(len(some))
     places, logits = (torch.cat(part).numpy() for part in zip(*found, strict=True))
     shown = Shown.of(parts.frames, demonstrated)

@@ -1,12 +1,14 @@
 """What was taken, seen in hindsight: the thing, not the hand, not what was left lying."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from robowm.train.frames import Frames
 from robowm.train.hindsight import outline, what_was_taken
 
-SIZE_PX, TAKEN, STEPS = 64, 8, 20
+SIZE_PX, TAKEN, STEPS, PASSING = 64, 8, 20, 3
 THING = (slice(40, 46), slice(20, 32))
 HAND = np.array([26.0, 42.0])
 
@@ -28,7 +30,7 @@ def film(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_the_thing_is_outlined_and_nothing_else() -> None:
-    found = outline(film(np.random.default_rng(0)), TAKEN, HAND)
+    found = outline(film(np.random.default_rng(0)), TAKEN, HAND, PASSING)
     assert found is not None
     true = np.zeros((SIZE_PX, SIZE_PX), bool)
     true[THING] = True
@@ -38,9 +40,11 @@ def test_the_thing_is_outlined_and_nothing_else() -> None:
 
 def test_where_nothing_was_taken_nothing_is_outlined() -> None:
     pictures = film(np.random.default_rng(1))
-    assert outline(pictures, TAKEN, np.array([55.0, 12.0])) is None  # it stayed
-    assert outline(pictures, 1, HAND) is None  # too soon to know what lay there
-    assert outline(pictures[: TAKEN + 2], TAKEN, HAND) is None  # nothing is known of afterwards
+    assert outline(pictures, TAKEN, np.array([55.0, 12.0]), PASSING) is None  # it stayed
+    assert outline(pictures, 1, HAND, PASSING) is None  # too soon to know what lay there
+    assert (
+        outline(pictures[: TAKEN + 2], TAKEN, HAND, PASSING) is None
+    )  # nothing is known of afterwards
 
 
 @pytest.fixture
@@ -63,10 +67,18 @@ def frames() -> Frames:
 def test_each_moment_knows_what_is_taken_next(frames: Frames) -> None:
     places = np.tile(HAND * 2 / SIZE_PX - 1, (2 * STEPS, 1))
     places[STEPS:] = -1.0  # the second hand is somewhere else
-    taken = what_was_taken(frames, places)
+    taken = what_was_taken(frames, places, 5)
     np.testing.assert_array_equal(taken.which[: TAKEN + 1], 1)  # its own keyframe among them
     np.testing.assert_array_equal(taken.which[TAKEN + 1 : STEPS], 0)  # what it will put down
     np.testing.assert_array_equal(taken.which[STEPS : STEPS + TAKEN + 1], -1)
     of = taken.of(np.array([0, TAKEN + 1, STEPS]))
     assert of[0].sum() > 50 and not of[1].any() and of[2].isnan().all()
     assert taken.share() == 0.5
+
+
+def test_how_long_the_hand_stays_is_counted_in_seconds(frames: Frames) -> None:
+    places = np.tile(HAND * 2 / SIZE_PX - 1, (2 * STEPS, 1))
+    lasts = TAKEN + 8
+    some = replace(frames, end=frames.start + lasts)  # 7 frames after the taking
+    assert what_was_taken(some, places, 10).which[0] == 1
+    assert what_was_taken(some, places, 15).which[0] == -1  # the hand may be there to the end
