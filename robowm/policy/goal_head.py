@@ -43,7 +43,7 @@ class GoalHead(nn.Module):
         self.register_buffer("kept", torch.tensor(kept), persistent=False)
         count = (frames - 1 + subgoals) * state_dim + (1 + subgoals) * len(kept)
         self.shape = shape
-        self.net = three_hidden(count, HIDDEN, shape[0] * shape[1])
+        self.net = plain(count, HIDDEN, shape[0] * shape[1])
 
     def forward(self, state: Tensor, subgoals: Tensor) -> Tensor:
         """Actions (B, H, A) from proprioception (B, T, S), oldest first, and goals (B, G, S)."""
@@ -54,9 +54,9 @@ class GoalHead(nn.Module):
         return self.net(seen).unflatten(1, self.shape).float()
 
 
-def three_hidden(count: int, hidden: int, out: int) -> nn.Sequential:
-    """A plain network from `count` to `out` numbers with three hidden layers."""
+def plain(count: int, hidden: int, out: int, depth: int = 3) -> nn.Sequential:
+    """A plain network from `count` to `out` numbers with `depth` hidden layers."""
     layers: list[nn.Module] = []
-    for width in (count, hidden, hidden):
+    for width in (count, *(depth - 1) * (hidden,)):
         layers += [nn.Linear(width, hidden), nn.SiLU()]
     return nn.Sequential(*layers, nn.Linear(hidden, out))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from robowm.policy.cameras import Cameras
-from robowm.policy.goal_head import MOVED
+from robowm.policy.goal_head import MOVED, plain
 from robowm.policy.heading import Heading
 from robowm.policy.ray import along_the_ray
 from robowm.policy.turning import Triple
@@ -22,9 +22,9 @@ class GoalReader(nn.Module):
     in it. Where the camera is known (`cameras`, found from motion by `robowm.policy.eye`), only the
     height is learnt, and the point is followed along its ray to there; else all is. The height is
     told by the instruction and the gripper: a few demonstrations would have it told by where the
-    arm is, and in the next episode it is elsewhere. How the hand
-    will be turned is found by turning the picture about there (`robowm.policy.heading`), where
-    there is a camera and the state holds directions; else it is read off what is seen.
+    arm is, and in the next episode it is elsewhere. How the hand will be turned is found by turning
+    the picture about there (`robowm.policy.heading`), where there is a camera and the state holds
+    directions; else it is read off what is seen.
 
     Args:
         width: D, length of a token.
@@ -33,7 +33,6 @@ class GoalReader(nn.Module):
         subgoals: G.
         places: columns of the state that are the hand's place, x, y and z; none: it has no such.
         vectors: columns of every other vector in it; none: no picture is turned.
-
     """
 
     looked: Tensor
@@ -51,9 +50,11 @@ class GoalReader(nn.Module):
         self.places = tuple(places)
         self.which = nn.Parameter(0.3 * torch.randn(subgoals, WHICH))
         known = width + frames * state_dim + WHICH
-        self.known = _three(width + frames + WHICH, state_dim)
-        self.seen = _three(known + 5, state_dim)
-        self.look = nn.Sequential(nn.Dropout(LOOK_DROPOUT), *_three(width + known + 2, state_dim))
+        self.known = plain(width + frames + WHICH, READER, state_dim, 2)
+        self.seen = plain(known + 5, READER, state_dim, 2)
+        self.look = nn.Sequential(
+            nn.Dropout(LOOK_DROPOUT), *plain(width + known + 2, READER, state_dim, 2)
+        )
         looked = torch.ones(state_dim)
         looked[list(places)] = 0
         self.register_buffer("looked", looked, persistent=False)
@@ -127,8 +128,3 @@ class GoalReader(nn.Module):
         assert self.heading is not None
         headed: tuple[Tensor, Tensor | None] = self.heading(goals, now, asked, seen, shown)
         return headed
-
-
-def _three(count: int, out: int) -> nn.Sequential:
-    layers = [nn.Linear(count, READER), nn.SiLU(), nn.Linear(READER, READER), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Linear(READER, out))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from robowm.policy.goal_head import three_hidden
+from robowm.policy.goal_head import plain
 from robowm.policy.turning import Triple
 
 HIDDEN, GRIPPER_HIDDEN = 256, 64
@@ -67,10 +67,8 @@ class WayHead(nn.Module):
         self.others = [column for column in range(shape[1]) if column not in moved]
         self.subgoals, self.horizon = subgoals, shape[0]
         rest, before = (frames + subgoals) * len(self.rest), frames - 1
-        self.shares = three_hidden(
-            4 * subgoals + before + rest, HIDDEN, shape[0] * (2 * subgoals + 1)
-        )
-        self.gripper = three_hidden(2 + rest, GRIPPER_HIDDEN, shape[0] * len(self.others))
+        self.shares = plain(4 * subgoals + before + rest, HIDDEN, shape[0] * (2 * subgoals + 1))
+        self.gripper = plain(2 + rest, GRIPPER_HIDDEN, shape[0] * len(self.others))
         # the hand lags what it was told; by how much does not depend on where it goes
         self.lag = nn.Parameter(torch.zeros(2, shape[0], before))
         scale = torch.tensor([[0.0], [1.0]])
