@@ -7,7 +7,10 @@ robowm or LeRobot with its output in DIR; run again after a kill it goes on, and
 on another machine, too: runs that an earlier result has are not repeated. Each run says which
 commit it is of. A policy is trained on four tasks together. `--tuning` plays random layouts in the
 place of the official ones, and its result says so: only without it are the official layouts
-touched, and only for the last figures. Two ladders make better use of two cores, each under
+touched, and only for the last figures. `--narrow` asks the same where labels are narrow and video
+is wide: demonstrations of one quarter of the table under one light, video of all of it under other
+light, with turned cameras and other things about, played under such looks, or with `--published`
+as without it. Two ladders make better use of two cores, each under
 `taskset` with rungs or arms and a --json of its own; then `--keep ONE.json OTHER.json` puts them
 together. `--dry` prints what would be run. The headline alone is `--rungs 25 --draws 0 --arms
 scratch`. LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
@@ -110,6 +113,10 @@ class Args:
     """every draw with every training seed; else the first draw with the first seed, and so on"""
     tuning: bool = False
     """random layouts, not the official ones"""
+    narrow: bool = False
+    """demonstrations of one quarter of the table, video and evaluation under varied looks"""
+    published: bool = False
+    """with --narrow: evaluation under the published looks"""
     keep: tuple[Path, ...] = ()
     """results of this protocol whose runs are taken over, not repeated"""
     dry: bool = False
@@ -161,12 +168,22 @@ def command(args: Args, results: list[dict[str, Any]]) -> str:
     words = ["python benchmarks/simpler_ladder.py --work DIR --json FILE"]
     for flag, key in (("rungs", "rung"), ("arms", "arm"), ("draws", "draw"), ("seeds", "seed")):
         words += [f"--{flag}", *dict.fromkeys(str(run[key]) for run in results)]
-    return " ".join(words + ["--tuning"] * args.tuning)
+    flags = ("tuning", "narrow", "published")
+    return " ".join(words + [f"--{flag}" for flag in flags if getattr(args, flag)])
 
 
 def layouts(args: Args) -> str:
-    """Which are played."""
-    return "random (tuning)" if args.tuning else "official"
+    """Which are played, how they look, and whether labels were narrow."""
+    played = "random (tuning)" if args.tuning else "official"
+    shifted = ", shifted looks" if args.narrow and not args.published else ""
+    return played + shifted + ", narrow labels" * args.narrow
+
+
+def variant(args: Args) -> str:
+    """The suite's variant that is played."""
+    if args.narrow and not args.published:
+        return "_varied" if args.tuning else "_shifted"
+    return "_random" * args.tuning
 
 
 def kept(args: Args) -> list[dict[str, Any]]:
@@ -216,13 +233,15 @@ class Run:
     def policy(self) -> Path:
         """Its directory."""
         name = f"{self.arm}_{self.rung}_{self.draw}_{self.seed}"
-        return self.args.work / "policies" / name
+        return self.args.work / "policies" / ("narrow_" * self.args.narrow + name)
 
     def commands(self) -> Iterator[tuple[list[str], Path]]:
         """What leads to its results, each with the file that is there when it is done."""
-        demos = [self.args.work / f"demos_{self.rung}_{self.draw}" / task for task in TASKS]
+        narrow = self.args.narrow
+        name = "narrow_" * narrow + f"demos_{self.rung}_{self.draw}"
+        demos = [self.args.work / name / task for task in TASKS]
         for task, path in zip(TASKS, demos, strict=True):
-            yield recorded(task, path, self.rung, self.draw)
+            yield recorded(task + "_quarter" * narrow, path, self.rung, self.draw)
         yield from self._trained(demos)
         if self.arm not in WITHOUT_GOALS:
             held = [self.args.work / f"held_{PROTOCOL.held_seed}" / task for task in TASKS]
@@ -246,15 +265,17 @@ class Run:
             yield [*words, "--out", str(self.policy)], self.policy / "model.safetensors"
             return
         work = self.args.work
-        wide = [work / "wide" / task for task in TASKS]
+        varied = self.args.narrow
+        wide = [work / ("varied" if varied else "wide") / task for task in TASKS]
         if self.arm != "scratch":
             for task, path in zip(TASKS, wide, strict=True):
-                yield recorded(task, path, PROTOCOL.wide, PROTOCOL.wide_seed)
+                suite = task + "_varied" * varied
+                yield recorded(suite, path, PROTOCOL.wide, PROTOCOL.wide_seed)
         model, extra, more = "scratch", [], []
         if self.arm in ("pretrained", "vpt"):
             yield from labelled(wide, None)
         if self.arm == "pretrained":
-            world = work / f"world_{self.seed}"
+            world = work / ("narrow_" * varied + f"world_{self.seed}")
             words = ["robowm", "pretrain", *map(str, wide), "--recipe", "small"]
             words += ["--train.seed", str(self.seed), "--out", str(world)]
             yield words, world / "model.safetensors"
@@ -286,11 +307,10 @@ class Run:
             yield [*words, "--controls", str(self._map)], out / "meta" / "info.json"
 
     def _evaluated(self, task: str) -> tuple[list[str], Path]:
-        tuning = self.args.tuning
-        out = self.args.work / "eval" / f"{self.policy.name}_{task}{'_random' * tuning}.json"
+        tuning, played = self.args.tuning, task + variant(self.args)
+        out = self.args.work / "eval" / f"{self.policy.name}_{played}.json"
         episodes = PROTOCOL.tuning_episodes if tuning else PROTOCOL.episodes
-        words = ["robowm", "eval", str(self.policy), "--suite", f"simpler/{task}"]
-        words[-1] += "_random" * tuning
+        words = ["robowm", "eval", str(self.policy), "--suite", f"simpler/{played}"]
         words += ["--episodes", str(episodes), "--baseline-episodes", "0", "--videos", "0"]
         words += ["--seed", str(PROTOCOL.tuning_seed if tuning else 0)]
         words += ["--num-envs", str(min(2, len(os.sched_getaffinity(0))))]  # changes no result

@@ -5,6 +5,8 @@ layouts a task (seeds 0 to 23; later seeds repeat them), 60 control steps at 5 H
 early stop, success is judged at the last step. Demonstrations come from random layouts, none of
 which is an evaluation layout. `TASK_random` is the same task on random layouts only, to tune on;
 `TASK_shifted` is the official layouts under other light, a turned camera and two other objects.
+Of random layouts, too: `TASK_quarter` with the thing in one quarter of its area, for narrow labels;
+`TASK_varied` under light, camera and objects as those of `TASK_shifted`, for wide video.
 """
 
 from functools import partial
@@ -22,10 +24,14 @@ from robowm.sim.simpler.needs import PACKAGES, prepare
 from robowm.sim.simpler.scene import CONTROL_HZ
 from robowm.sim.suite import Suite, Task
 
+RANDOM = {"layouts": "random"}
+SHIFTED = {"light": 1.0, "camera_jitter": 1.0, "distractors": 2}
 VARIANTS = {
     "": {},
-    "_random": {"layouts": "random"},
-    "_shifted": {"light": 1.0, "camera_jitter": 1.0, "distractors": 2},
+    "_random": RANDOM,
+    "_shifted": SHIFTED,
+    "_quarter": RANDOM | {"quarter": True},
+    "_varied": RANDOM | SHIFTED,
 }
 
 SUITE = Suite(
@@ -40,7 +46,7 @@ SUITE = Suite(
             make_env=partial(SimplerEnv, task=task, **changes),
             state_names=tuple(STATE_NAMES),
             action_names=tuple(ACTION_NAMES),
-            layouts=None if variant == "_random" else NUM_EVALUATED,
+            layouts=None if "layouts" in changes else NUM_EVALUATED,
             packages=tuple(PACKAGES),
             prepare=prepare,
         )

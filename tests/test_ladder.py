@@ -78,6 +78,30 @@ def test_every_arm_is_evaluated_on_all_tasks(ladder: ModuleType, tmp_path: Path)
             )
 
 
+def test_narrow_labels_and_wide_video_are_kept_apart_from_the_rest(
+    ladder: ModuleType, tmp_path: Path
+) -> None:
+    args = ladder.Args(work=tmp_path, json=tmp_path / "x.json")
+    narrow = dataclasses.replace(args, narrow=True)
+    plain, some = (
+        [words for words, _ in ladder.Run(one, 3, 0, 0, "seen").commands()]
+        for one in (args, narrow)
+    )
+    suites = {word for words in some for word in words if word.startswith("simpler/")}
+    for task in ladder.TASKS:
+        expected = {f"simpler/{task}_{kind}" for kind in ("quarter", "varied", "shifted")}
+        assert expected | {f"simpler/{task}"} == {s for s in suites if task in s}  # held out: plain
+        words = next(w for w in some if f"simpler/{task}_quarter" in w)
+        assert words[words.index("--episodes") + 1] == "3"
+    made = [{w[w.index("--out") + 1] for w in each if "--out" in w} for each in (plain, some)]
+    assert all("held" in path for path in made[0] & made[1])
+    tuned = dataclasses.replace(narrow, tuning=True)
+    published = dataclasses.replace(narrow, published=True)
+    variants = [ladder.variant(one) for one in (args, narrow, tuned, published)]
+    assert variants == ["", "_shifted", "_varied", ""]
+    assert len({ladder.layouts(one) for one in (args, narrow, tuned, published)}) == 4
+
+
 def test_gains_are_of_matched_runs_and_average_the_rungs(ladder: ModuleType) -> None:
     def run(arm: str, rung: int, seed: int, successes: int) -> dict[str, object]:
         ends = ["success"] * successes + ["dropped"] * (4 - successes)
