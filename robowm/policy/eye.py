@@ -28,7 +28,7 @@ HELD_OUT = 5  # every fifth episode
 STEPS, RATE = 150, 0.02
 BLURS = (5, 3, 1)  # cells; first over much: a wider basin
 RIDGE = 1e-3
-LIKE = 100.0  # for each pair of frames: some hundred pairs outweigh another room's map
+LIKE = 100.0  # over the number of pairs: some hundred outweigh another room's map
 SQUARES = 0.3
 
 
