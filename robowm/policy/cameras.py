@@ -43,8 +43,8 @@ class Cameras(nn.Module):
         return bool(self.matrices.any())
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(B, 3, 4), of each of pictures (B, 3, S, S) in [0, 1] the projection of its room, or of the
-        room that is most like it."""
+        """(B, 3, 4), of each of pictures (B, 3, S, S) in [0, 1] the projection of its room, or of
+        the one that is most like it."""
         return self.matrices[nearest(looks_of(pictures), self.looks)]
 
 
