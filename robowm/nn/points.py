@@ -16,6 +16,7 @@ from torch import Tensor, nn
 OCTAVES = 3
 BLUR_CELLS = 1.5
 MODE_CELLS = 4.0
+LEAST_SPREAD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -113,4 +114,5 @@ def _fourier(places: Tensor, spread: Tensor) -> Tensor:
     """Places as they are, their spread, and waves of 2, 1 and 1/2 half pictures."""
     angles = math.pi * places[..., None] * 2.0 ** torch.arange(OCTAVES, device=places.device)
     waves = torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
-    return torch.cat([places, spread.clamp_min(0).sqrt(), waves], dim=-1)
+    # of a map that is one cell it is 0, where a root has no slope: training would stop there
+    return torch.cat([places, spread.clamp_min(LEAST_SPREAD).sqrt(), waves], dim=-1)

@@ -97,3 +97,16 @@ def test_the_likelier_of_two_peaks_is_not_drawn_towards_the_other() -> None:
     torch.testing.assert_close(near_the_mode(logits)[0, 0], one, atol=0.01, rtol=0)
     both = (logits.flatten(2).softmax(-1) @ at)[0, 0]
     assert (both - one).norm() > 0.2
+
+
+def test_a_map_of_a_single_cell_still_teaches() -> None:
+    torch.manual_seed(0)
+    points = Points(8, 16, 2)
+    with torch.no_grad():
+        points.sharpness.fill_(9.0)  # so sharp that the other cells' share underflows
+    features = torch.randn(3, 8, 6, 6, requires_grad=True)
+    found = points(features, torch.randn(3, 16))
+    assert found.logits.flatten(2).softmax(-1).amax(-1).eq(1).any()
+    found.tokens.square().sum().backward()
+    assert features.grad is not None and features.grad.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in points.parameters())
