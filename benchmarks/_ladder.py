@@ -32,13 +32,14 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def gains(runs: list[dict[str, Any]], arms: tuple[str, ...]) -> list[dict[str, Any]]:
     """Percentage points of each arm above `scratch`, of each rung and of their average, with the
     95 % interval of `over_runs`: run by run (the same draw and seed) and layout by layout. Runs
-    without their fellow do not count, nor an average of rungs that have not as many runs."""
+    without their fellow do not count, and rungs with fewer runs than others are not averaged."""
     rows = []
     for arm in arms if "scratch" in arms else ():
         pairs = {rung: matched(runs, arm, rung) for rung in dict.fromkeys(r["rung"] for r in runs)}
         pairs = {rung: found for rung, found in pairs.items() if found}
-        rungs, counts = list(pairs), {len(found) for found in pairs.values()}
-        averaged = [rungs] if len(rungs) > 1 and len(counts) == 1 else []
+        rungs, most = list(pairs), max((len(found) for found in pairs.values()), default=0)
+        alike = [rung for rung in rungs if len(pairs[rung]) == most]
+        averaged = [alike] if len(alike) > 1 else []
         for some in [] if arm == "scratch" else [*([rung] for rung in rungs), *averaged]:
             row: dict[str, Any] = {"arm": arm, "rungs": some, "runs": len(pairs[some[0]])}
             for what, tasks in (("all", TASKS), ("table", TASKS[:3])):
