@@ -74,6 +74,6 @@ class HandFinder(nn.Module):
         """Logits (B, K) of pictures (B, C, S, S), looked at from K turns."""
         flat = torch.cat([at, torch.zeros_like(at[:, :1])], dim=1)[:, None]
         straight = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], device=at.device)
-        seen = pictures, straight.expand(len(at), -1, -1), None  # the picture's own plane
+        seen = pictures, straight[None], None  # the picture's own plane
         cut = level_patches(flat, turns_rad[:, None], seen, SIDE_PX, HALF)
         return self.close(cut.flatten(0, 2)).float().unflatten(0, turns_rad.shape)[..., 0]

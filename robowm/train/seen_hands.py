@@ -25,7 +25,7 @@ BATCH, RATE = 16, 1e-3
 MOST_SHIFT = 1 / 8  # of the picture's side: a few demonstrations show few places
 LIGHT = 0.3
 AT_ONCE = 64
-LOOK_S = (-0.4, 0.4, 0.0)  # what is looked at: before, after, and the frame in question
+APART_S = 0.4  # looked at are a frame so long before, one so long after, and that in question
 
 
 def fill_in(
@@ -61,7 +61,8 @@ def fill_in(
     parts = moving_parts(frames)
     places = eyes.places(state)
     told = _told(frames, demonstrated)
-    look = np.array([round(offset_s * control_hz) for offset_s in LOOK_S])
+    apart = max(1, round(APART_S * control_hz))
+    look = np.array([-apart, apart, 0])
     net = learn_hand(parts, look, demonstrated, places, told, steps, seed)
     places[filmed], open_ = see_hands(net, parts, look, filmed, demonstrated)
     action[filmed] = 0
