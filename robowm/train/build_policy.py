@@ -41,7 +41,7 @@ class PolicyConfig:
     """moments of proprioception, the present one the last; at least the context frames are read"""
     chunk_size: int = 8
     """H, actions predicted at once, control steps"""
-    n_action_steps: int = 4
+    n_action_steps: int = 2
     """actions executed before the next chunk is asked for"""
     flow_steps: int = 10
     """Euler steps per chunk"""

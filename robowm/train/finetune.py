@@ -36,13 +36,14 @@ from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import Goals, find_goals
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
-from robowm.train.practice import practise, turning_of
+from robowm.train.practice import draw, practise, turning_of
 from robowm.train.pseudo_labels import decoder_for
 
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
 SCRATCH = "scratch"
+HEAD_RATE = {"decoder.head.": 3.0}  # small and plain, of numbers that are not seen but known
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class FinetuneConfig:
     from_start: float = 0.5
     """share of samples that are among an episode's first tenth, where what is to be grasped must be
     found by its looks; the hand, on its way, gives it away later"""
-    practice: int = 256
+    practice: int = 512
     """moments a step on which the head `goals` practises, without their pictures"""
     video: tuple[Path, ...] = ()
     """datasets of the same arm, camera and tasks, of which only pictures and instructions are read:
@@ -167,7 +168,8 @@ def finetune(
             policy.decoder.reader.know_cameras(goals.eyes.cameras(*scale), goals.eyes.looks, scale)
     filmed = np.arange(demonstrated, len(frames.episode))
     loss_of = batches(policy, pre, frames, (rows, filmed), goals, turning, config)
-    curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
+    title = f"policy from {Path(model).name}"
+    curves = train(policy, loss_of, config.train, stage.work, title, rates=HEAD_RATE)
     policy.save_pretrained(stage.work)
     controls = fit_control_map(demos, config.labels)
     if controls is not None:
@@ -236,7 +238,7 @@ def batches(
             if seen:
                 batch[FILMED] = torch.arange(size) >= size - seen
             if practises:
-                some = rng.choice(demonstrated, config.practice)
+                some = draw(rng, demonstrated, goals, config.practice)
                 batch[PRACTICE] = practise(frames, goals, some, lengths, turning, pre)
         return ready(batch)
 

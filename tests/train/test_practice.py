@@ -19,7 +19,7 @@ from robowm.train.build_policy import PolicyConfig, choose_head
 from robowm.train.finetune import finetune
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
-from robowm.train.practice import practise, turning_of
+from robowm.train.practice import draw, practise, turning_of
 from robowm.world.backbone import BackboneConfig
 
 NAMES = ["hand_x", "hand_y", "hand_z", "open"]
@@ -51,7 +51,7 @@ def same(batch: dict[str, Any]) -> dict[str, Any]:
 def shown() -> tuple[Frames, Goals]:
     frames = frames_of([5, 7])
     rows = goal_rows(frames, 2)
-    rest = frames.columns["observation.state"][rows] + 1  # where it rests is not what is acted on
+    rest = frames.columns["observation.state"][rows] + 1  # it rests elsewhere than where it was told
     return frames, Goals(rest, rows)
 
 
@@ -62,8 +62,20 @@ def test_moments_stay_within_their_episode(shown: tuple[Frames, Goals]) -> None:
     np.testing.assert_array_equal(p.state, state[[[5, 5, 5], [6, 7, 8]]])
     np.testing.assert_array_equal(p.actions, action[[[5, 6, 7, 8, 9], [8, 9, 10, 11, 11]]])
     assert p.valid.tolist() == [[True] * 5, [True] * 4 + [False]]
-    told = frames.columns["observation.state"][goals.rows[[5, 8]]]
-    np.testing.assert_array_equal(p.subgoals, told)
+    np.testing.assert_array_equal(p.subgoals, goals.states[[5, 8]])
+
+
+def test_half_of_what_is_practised_leads_to_a_keyframe_at_once() -> None:
+    frames = frames_of([40, 60])
+    frames.columns["action"][:, -1] = 1
+    frames.columns["action"][20:30, -1] = -1  # keyframes: 20, 30, 39 and 99
+    ahead = goal_rows(frames, 2)
+    goals = Goals(frames.columns["observation.state"][ahead], ahead)
+    rows = np.arange(10, 100)
+    drawn = draw(np.random.default_rng(0), rows, goals, 2000)
+    last = np.concatenate([np.arange(k - 3, k + 1) for k in (20, 30, 39, 99)])
+    assert np.isin(drawn, rows).all()
+    assert np.isin(drawn, last).mean() == pytest.approx(0.5 + 0.5 * 16 / 90, abs=0.03)
 
 
 def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) -> None:
