@@ -41,8 +41,9 @@ class PolicyConfig:
     """moments of proprioception, the present one the last; at least the context frames are read"""
     chunk_size: int = 8
     """H, actions predicted at once, control steps"""
-    n_action_steps: int = 2
-    """actions executed before the next chunk is asked for"""
+    n_action_steps: int = 1
+    """actions executed before the next chunk is asked for; a hand that goes to a goal comes to rest
+    there only if it looks again at every step"""
     flow_steps: int = 10
     """Euler steps per chunk"""
     subgoals: int = 2

@@ -55,7 +55,7 @@ class FinetuneConfig:
     from_start: float = 0.5
     """share of samples that are among an episode's first tenth, where what is to be grasped must be
     found by its looks; the hand, on its way, gives it away later"""
-    practice: int = 512
+    practice: int = 1024
     """moments a step on which the head `goals` practises, without their pictures"""
     video: tuple[Path, ...] = ()
     """datasets of the same arm, camera and tasks, of which only pictures and instructions are read:
