@@ -21,11 +21,13 @@ from robowm.policy.control_map import DECODER, ControlMap
 
 @dataclass
 class Slot:
-    """One running episode: its noise, what it has seen, and the actions still to execute."""
+    """One running episode: its noise, what it has seen, the actions still to execute, and what the
+    gripper is told last by these, normalised."""
 
     rng: np.random.Generator
     seen: deque[Observation]
     chunk: deque[np.ndarray] = field(default_factory=deque)
+    told: float | None = None
 
 
 class LeRobotController:
@@ -97,11 +99,16 @@ class LeRobotController:
         chunks = self.policy.predict_action_chunk(
             self.pre(batch), noise=torch.from_numpy(noise).float()
         )
+        counts = [
+            self.policy.executed(chunk, slot.told)
+            for slot, chunk in zip(slots, chunks, strict=True)
+        ]
         actions = self.post(chunks).float().cpu().numpy()
         if self.decoder is not None:
             actions = np.stack([self.decoder.decode(chunk)[0] for chunk in actions])
-        for slot, chunk in zip(slots, actions, strict=True):
-            slot.chunk.extend(chunk[: self.config.n_action_steps])
+        for slot, chunk, plan, count in zip(slots, actions, chunks, counts, strict=True):
+            slot.chunk.extend(chunk[:count])
+            slot.told = float(plan[count - 1, -1])
 
     def _picture(self, frame: np.ndarray) -> np.ndarray:
         if frame.shape[:2] == self.size_px:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.decoder import ActionDecoder
+from robowm.policy.follow_through import steps_to_execute
 from robowm.policy.goal_decoder import GoalDecoder
 from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
@@ -44,6 +45,7 @@ class VipraPolicy(PreTrainedPolicy):
         """Forget the running episode."""
         self._seen: dict[str, deque[Tensor]] = {}
         self._queue: deque[Tensor] = deque()
+        self._told: Tensor | None = None  # (B,), what the gripper was told last
 
     def get_optim_params(self) -> list[dict[str, Any]]:
         """All parameters, one group."""
@@ -111,8 +113,18 @@ class VipraPolicy(PreTrainedPolicy):
         if not self._queue:
             window = {key: torch.stack(list(self._seen[key]), dim=1) for key in keys}
             chunk = self.predict_action_chunk(batch | window, **kwargs)
-            self._queue.extend(chunk.transpose(0, 1)[: self.config.n_action_steps])
-        return self._queue.popleft()
+            told = [None] * len(chunk) if self._told is None else self._told.tolist()
+            count = max(map(self.executed, chunk, told))
+            self._queue.extend(chunk.transpose(0, 1)[:count])
+        action = self._queue.popleft()
+        self._told = action[:, -1]
+        return action
+
+    def executed(self, chunk: Tensor, told: float | None) -> int:
+        """How many actions of a chunk (H, A) to execute, after the gripper was told `told`."""
+        if self.config.action_head != "goals":
+            return self.config.n_action_steps
+        return steps_to_execute(chunk[:, -1], told, self.config.n_action_steps)
 
     def _frames(self, batch: dict[str, Any]) -> Tensor:
         """(B, T, 3, S, S) at the network's size; LeRobot leaves T out where it is 1."""
