@@ -284,7 +284,6 @@ class Run:
             yield from self._pseudo(demos, wide)
             extra = [self._map / "video" / path.name for path in wide]
             more = ["--policy.no-use-state"]  # video has no proprioception
-            more += ["--policy.n-action-steps", "4"]  # it goes by no goals
         elif self.arm == "ceiling":
             extra = wide
         elif self.arm == "seen":

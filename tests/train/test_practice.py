@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_featu
 from robowm.errors import UserError
 from robowm.policy.shown import Practice
 from robowm.policy.turning import Turning
-from robowm.train.build_policy import PolicyConfig, choose_head
+from robowm.train.build_policy import PolicyConfig, build_policy, choose_head
 from robowm.train.finetune import finetune
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
@@ -185,6 +185,17 @@ def test_auto_takes_goals_for_an_arm_with_a_gripper(arm: Episodes) -> None:
         with pytest.raises(UserError, match=r"needs proprioception, subgoals and as many points"):
             choose_head(arm, replace(other, action_head="goals"))
     assert choose_head(arm, replace(config, action_head="flow")) == "flow"
+
+
+@pytest.mark.parametrize(
+    ("head", "asked", "executed"), [("goals", None, 1), ("flow", None, 4), ("goals", 3, 3)]
+)
+def test_with_goals_it_looks_again_at_every_step(
+    arm: Episodes, head: Literal["goals", "flow"], asked: int | None, executed: int
+) -> None:
+    config = replace(recipes.load("policies/vipra").tiny().finetune.policy, chunk_size=8)
+    policy = build_policy(arm, replace(config, action_head=head, n_action_steps=asked))
+    assert policy.config.n_action_steps == executed
 
 
 def test_auto_takes_flow_where_keyframes_may_not_tell_the_way(
