@@ -21,8 +21,9 @@ class GoalReader(nn.Module):
     Where the hand will be follows from where it will be seen: no feature of the picture has a say
     in it. Where the camera is known (`cameras`, found from motion by `robowm.policy.eye`), only the
     height is learnt, and the point is followed along its ray to there; else all is. The height is
-    told by the instruction and the gripper: a few demonstrations would have it told by where the
-    arm is, and in the next episode it is elsewhere. How the hand will be turned is found by turning
+    told by the instruction, the gripper and whether anything is outlined that will be taken, by
+    which a hand that is to close and one that is done differ: a few demonstrations would have it
+    told by where the arm is, and in the next episode it is elsewhere. How the hand will be turned is found by turning
     the picture about there (`robowm.policy.heading`), where there is a camera and the state holds
     directions; else it is read off what is seen.
 
@@ -50,7 +51,7 @@ class GoalReader(nn.Module):
         self.places = tuple(places)
         self.which = nn.Parameter(0.3 * torch.randn(subgoals, WHICH))
         known = width + frames * state_dim + WHICH
-        self.known = plain(width + frames + WHICH, READER, state_dim, 2)
+        self.known = plain(width + frames + 1 + WHICH, READER, state_dim, 2)
         self.seen = plain(known + 5, READER, state_dim, 2)
         self.look = nn.Sequential(
             nn.Dropout(LOOK_DROPOUT), *plain(width + known + 2, READER, state_dim, 2)
@@ -111,7 +112,9 @@ class GoalReader(nn.Module):
             squares = torch.cat([at, x * x, x * y, y * y], dim=-1)
             return (self.seen(torch.cat([known, squares], dim=-1)) + turned).float(), None
         camera = self.cameras(picture[0][:, :3])
-        told = torch.cat([words, state[..., -1]], dim=1)[:, None].expand(-1, at.shape[1], -1)
+        some = picture[0][:, 3].flatten(1).amax(1, keepdim=True)
+        told = torch.cat([words, state[..., -1], some], dim=1)[:, None]
+        told = told.expand(-1, at.shape[1], -1)
         blind = self.known(torch.cat([told, which], dim=-1)).float()
         ahead = blind * self.looked
         height = blind[..., self.places[2]]
