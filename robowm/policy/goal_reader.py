@@ -23,9 +23,9 @@ class GoalReader(nn.Module):
     height is learnt, and the point is followed along its ray to there; else all is. The height is
     told by the instruction, the gripper and whether anything is outlined that will be taken, by
     which a hand that is to close and one that is done differ: a few demonstrations would have it
-    told by where the arm is, and in the next episode it is elsewhere. How the hand will be turned is found by turning
-    the picture about there (`robowm.policy.heading`), where there is a camera and the state holds
-    directions; else it is read off what is seen.
+    told by where the arm is, and in the next episode it is elsewhere. How the hand will be turned
+    is found by turning the picture about there (`robowm.policy.heading`), where there is a camera
+    and the state holds directions; else it is read off what is seen.
 
     Args:
         width: D, length of a token.

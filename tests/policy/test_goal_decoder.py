@@ -19,7 +19,11 @@ CONFIG = DecoderConfig(
     action_dim=2,
     horizon=4,
 )
-UNSEEN = (torch.zeros(1, 4, 16, 16), None)  # without directions no picture is turned
+
+
+def unseen(count: int) -> tuple[torch.Tensor, None]:
+    """Pictures in which nothing is outlined; without directions none is turned."""
+    return torch.zeros(count, 4, 16, 16), None
 
 
 def test_the_head_sees_no_place_only_differences() -> None:
@@ -36,7 +40,7 @@ def test_a_place_is_read_off_the_map_and_not_off_the_picture() -> None:
     torch.manual_seed(0)
     reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
     at, words, state = torch.rand(5, 2, 2), torch.randn(5, 8), torch.randn(5, 3, 4)
-    one, other = (reader(at, torch.randn(5, 2, 8), words, state, UNSEEN)[0] for _ in range(2))
+    one, other = (reader(at, torch.randn(5, 2, 8), words, state, unseen(5))[0] for _ in range(2))
     torch.testing.assert_close(one[..., :3], other[..., :3])
     assert not torch.allclose(one[..., 3], other[..., 3])
 
@@ -141,11 +145,26 @@ def test_a_known_camera_is_followed_to_the_height() -> None:
     camera = torch.tensor([[0.5, 0.1, 0.2, 0.1], [0.0, -0.4, 0.3, 0.0], [0.1, 0.05, 0.2, 1.0]])
     reader.cameras.know(camera[None], torch.zeros(1, 256))
     at, what, words = torch.rand(5, 2, 2) - 0.5, torch.randn(5, 2, 8), torch.randn(5, 8)
-    goal, _ = reader(at, what, words, torch.randn(5, 3, 4), UNSEEN)
+    goal, _ = reader(at, what, words, torch.randn(5, 3, 4), unseen(5))
     seen = torch.cat([goal[..., :3], torch.ones(5, 2, 1)], dim=-1) @ camera.T
     torch.testing.assert_close(seen[..., :2] / seen[..., 2:], at)
-    again, _ = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4), UNSEEN)
+    again, _ = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4), unseen(5))
     assert not torch.allclose(again[..., 3], goal[..., 3])
+
+
+def test_whether_anything_is_left_to_take_tells_the_height() -> None:
+    torch.manual_seed(0)
+    reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
+    reader.cameras.know(torch.eye(3, 4)[None] + 0.1, torch.zeros(1, 256))
+    args = torch.zeros(2, 2, 2), torch.randn(2, 2, 8), torch.ones(2, 8), torch.zeros(2, 3, 4)
+    picture, _ = unseen(2)
+    picture[1, 3, 4:8, 4:8] = 1  # outlined
+    goal, _ = reader(*args, (picture, None))
+    assert not torch.allclose(goal[0, :, 2], goal[1, :, 2])
+    picture[1, 3, 4:8, 4:8] = torch.rand(4, 4)  # how much of it, and where, is no matter
+    picture[1, 3, 12, 12] = 1
+    again, _ = reader(*args, (picture, None))
+    torch.testing.assert_close(again[..., 2], goal[..., 2])
 
 
 def test_a_level_ray_leads_nowhere_far() -> None:
@@ -153,7 +172,7 @@ def test_a_level_ray_leads_nowhere_far() -> None:
     level = torch.tensor([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]])
     reader.cameras.know(level[None], torch.zeros(1, 256))
     at, what, words = torch.rand(3, 1, 2), torch.randn(3, 1, 8), torch.randn(3, 8)
-    goal, _ = reader(at, what, words, torch.randn(3, 2, 4), UNSEEN)
+    goal, _ = reader(at, what, words, torch.randn(3, 2, 4), unseen(3))
     assert goal.isfinite().all() and goal[..., :2].abs().max() <= 10
 
 

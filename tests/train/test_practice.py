@@ -51,7 +51,7 @@ def same(batch: dict[str, Any]) -> dict[str, Any]:
 def shown() -> tuple[Frames, Goals]:
     frames = frames_of([5, 7])
     rows = goal_rows(frames, 2)
-    rest = frames.columns["observation.state"][rows] + 1  # it rests elsewhere than where it was told
+    rest = frames.columns["observation.state"][rows] + 1  # where it rests, not where told
     return frames, Goals(rest, rows)
 
 
