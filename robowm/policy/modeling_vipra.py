@@ -18,7 +18,7 @@ from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
 
 SUBGOALS, PLACES, PRACTICE = "observation.subgoals", "observation.places", "practice"
-TAKEN, FILMED = "observation.taken", "filmed"
+TAKEN, FILMED, RELEASED = "observation.taken", "filmed", "released"
 
 
 class VipraPolicy(PreTrainedPolicy):
@@ -46,6 +46,7 @@ class VipraPolicy(PreTrainedPolicy):
         self._seen: dict[str, deque[Tensor]] = {}
         self._queue: deque[Tensor] = deque()
         self._told: Tensor | None = None  # (B,), what the gripper was told last
+        self._released: Tensor | None = None  # (B,), see `Demonstrated`
 
     def get_optim_params(self) -> list[dict[str, Any]]:
         """All parameters, one group."""
@@ -58,7 +59,7 @@ class VipraPolicy(PreTrainedPolicy):
             batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
                 [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H);
                 and from robowm's own loop SUBGOALS (B, G, S), normalised like the state, PLACES
-                (B, G, 2), PRACTICE, TAKEN (B, S, S) and FILMED (B,), see `Demonstrated`.
+                (B, G, 2), PRACTICE, TAKEN (B, S, S), FILMED (B,) and RELEASED (B,), see `Demonstrated`.
         """
         frames, places, taken = self._frames(batch), batch.get(PLACES), batch.get(TAKEN)
         moved = None
@@ -77,6 +78,7 @@ class VipraPolicy(PreTrainedPolicy):
             batch.get(PRACTICE),
             taken,
             batch.get(FILMED),
+            batch.get(RELEASED),
         )
         losses = self.decoder.loss(frames, self._task(batch), self._state(batch), shown)
         weights = {
@@ -92,14 +94,21 @@ class VipraPolicy(PreTrainedPolicy):
 
     @torch.no_grad()
     def predict_action_chunk(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
-        """Normalised actions (B, H, A); `noise` (B, H, A) may be given to make it repeatable."""
+        """Normalised actions (B, H, A).
+
+        `noise` (B, H, A) may be given to make it repeatable, and `released` (B,), see
+        `Demonstrated`.
+        """
         frames = self._frames(batch)
         config = self.decoder.config
         noise = kwargs.get("noise")
         if noise is None:
             noise = torch.randn(len(frames), config.horizon, config.action_dim)
         noise = noise.to(frames) * self.config.noise_scale
-        return self.decoder.sample(frames, self._task(batch), self._state(batch), noise)
+        seen = frames, self._task(batch), self._state(batch), noise
+        if isinstance(self.decoder, GoalDecoder):
+            return self.decoder.sample(*seen, kwargs.get("released"))
+        return self.decoder.sample(*seen)
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
@@ -112,11 +121,15 @@ class VipraPolicy(PreTrainedPolicy):
                 seen.append(batch[key])
         if not self._queue:
             window = {key: torch.stack(list(self._seen[key]), dim=1) for key in keys}
-            chunk = self.predict_action_chunk(batch | window, **kwargs)
+            released = {} if self._released is None else {"released": self._released}
+            chunk = self.predict_action_chunk(batch | window, **released, **kwargs)
             told = [None] * len(chunk) if self._told is None else self._told.tolist()
             count = max(map(self.executed, chunk, told))
             self._queue.extend(chunk.transpose(0, 1)[:count])
         action = self._queue.popleft()
+        if self._told is not None:
+            opens = ((self._told <= 0) & (action[:, -1] > 0)).float()
+            self._released = opens if self._released is None else opens.maximum(self._released)
         self._told = action[:, -1]
         return action
 

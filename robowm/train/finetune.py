@@ -216,7 +216,7 @@ def batches(
     """What `robowm.train.loop.train` asks for: the loss of a batch drawn among `rows`, those of
     demonstrations and those of video."""
     from robowm.policy.goal_decoder import GoalDecoder
-    from robowm.policy.modeling_vipra import FILMED, PLACES, PRACTICE, SUBGOALS, TAKEN
+    from robowm.policy.modeling_vipra import FILMED, PLACES, PRACTICE, RELEASED, SUBGOALS, TAKEN
 
     demonstrated, filmed = rows
     size = config.train.batch_size
@@ -240,6 +240,8 @@ def batches(
         if goals is not None:
             states = torch.from_numpy(goals.states[chosen])
             batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]
+            if goals.released is not None:
+                batch[RELEASED] = torch.from_numpy(goals.released[chosen])
             if goals.places is not None:
                 batch[PLACES] = torch.from_numpy(goals.places[chosen])
             if goals.taken is not None:

@@ -152,19 +152,19 @@ def test_a_known_camera_is_followed_to_the_height() -> None:
     assert not torch.allclose(again[..., 3], goal[..., 3])
 
 
-def test_whether_anything_is_left_to_take_tells_the_height() -> None:
+def test_that_all_is_done_tells_the_height() -> None:
     torch.manual_seed(0)
     reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
     reader.cameras.know(torch.eye(3, 4)[None] + 0.1, torch.zeros(1, 256))
-    args = torch.zeros(2, 2, 2), torch.randn(2, 2, 8), torch.ones(2, 8), torch.zeros(2, 3, 4)
-    picture, _ = unseen(2)
-    picture[1, 3, 4:8, 4:8] = 1  # outlined
-    goal, _ = reader(*args, (picture, None))
-    assert not torch.allclose(goal[0, :, 2], goal[1, :, 2])
-    picture[1, 3, 4:8, 4:8] = torch.rand(4, 4)  # how much of it, and where, is no matter
-    picture[1, 3, 12, 12] = 1
-    again, _ = reader(*args, (picture, None))
-    torch.testing.assert_close(again[..., 2], goal[..., 2])
+    what = torch.randn(1, 2, 8).expand(4, -1, -1)
+    args = torch.zeros(4, 2, 2), what, torch.ones(4, 8), torch.zeros(4, 3, 4)
+    picture, _ = unseen(4)
+    picture[2:, 3, 4:8, 4:8] = 1  # outlined: there is something to take, and if it was let go once
+    released = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    heights = reader(*args, (picture, None), released=released)[0][..., 2]
+    torch.testing.assert_close(heights[[2, 3]], heights[[0, 0]])
+    assert not torch.allclose(heights[1], heights[0])
+    torch.testing.assert_close(reader(*args, (picture, None))[0][..., 2], heights[[0, 0, 2, 3]])
 
 
 def test_a_level_ray_leads_nowhere_far() -> None:
