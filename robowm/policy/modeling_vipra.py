@@ -59,7 +59,8 @@ class VipraPolicy(PreTrainedPolicy):
             batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
                 [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H);
                 and from robowm's own loop SUBGOALS (B, G, S), normalised like the state, PLACES
-                (B, G, 2), PRACTICE, TAKEN (B, S, S), FILMED (B,) and RELEASED (B,), see `Demonstrated`.
+                (B, G, 2), PRACTICE, TAKEN (B, S, S), FILMED (B,) and RELEASED (B,), see
+                `Demonstrated`.
         """
         frames, places, taken = self._frames(batch), batch.get(PLACES), batch.get(TAKEN)
         moved = None
