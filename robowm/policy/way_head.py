@@ -22,7 +22,7 @@ HIDDEN = 256
 UNIT_M, UNIT_RAD = 0.05, 0.5
 MOST = 8.0  # units; further away is as far
 MOVED = 4.0  # a step is about a quarter of a unit
-BLUR = 0.1  # units, of what is seen in training
+BLUR = 0.15  # units, of what is seen in training
 
 
 class WayHead(nn.Module):

@@ -55,10 +55,7 @@ class FinetuneConfig:
     from_start: float = 0.5
     """share of samples that are among an episode's first tenth, where what is to be grasped must be
     found by its looks; the hand, on its way, gives it away later"""
-    from_end: float = 0.2
-    """share of samples that are among an episode's last fifth: that nothing is left to do must be
-    seen, too, or what has been brought to its place is taken away again"""
-    practice: int = 1024
+    practice: int = 512
     """moments a step on which the head `goals` practises, without their pictures"""
     video: tuple[Path, ...] = ()
     """datasets of the same arm, camera and tasks, of which only pictures and instructions are read:
@@ -105,11 +102,8 @@ def finetune(
     paths = [datasets] if isinstance(datasets, Path) else list(datasets)
     if not paths:
         raise UserError("no dataset was named; expected one or more with demonstrations.")
-    if min(config.from_start, config.from_end) < 0 or config.from_start + config.from_end > 1:
-        raise UserError(
-            f"--from-start {config.from_start} and --from-end {config.from_end}: expected shares "
-            "from 0 to 1 that are not more than 1 together."
-        )
+    if not 0 <= config.from_start <= 1:
+        raise UserError(f"--from-start {config.from_start}: expected a share from 0 to 1.")
     if not 0 <= config.video_share < 1:
         raise UserError(
             f"--video-share {config.video_share}: expected a share from 0 to less than 1; how to "
@@ -224,11 +218,8 @@ def batches(
     pools: list[tuple[np.ndarray, int]] = []
     for some, count in ((demonstrated, size - seen), (filmed, seen)):
         begun = (some - frames.start[some]) / (frames.end[some] - frames.start[some])
-        early, late = (round(share * count) for share in (config.from_start, config.from_end))
-        late = min(late, count - early)
-        first, last = begun < 0.1, (begun >= 0.8) | (some + 1 == frames.end[some])
-        kinds = (some[first], early), (some[last], late), (some, count - early - late)
-        pools += [kind for kind in kinds if kind[1]]
+        early = round(config.from_start * count)
+        pools += [(some[begun < 0.1], early), (some, count - early)] if count else []
     lengths = (policy.config.n_obs_steps, policy.config.chunk_size)
     practises = isinstance(policy.decoder, GoalDecoder)
 

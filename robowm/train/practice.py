@@ -14,7 +14,7 @@ from robowm.train.goals import Goals
 
 MIRRORED = 0.5
 UNIT = 0.01
-BEFORE_KEYFRAME, LAST_STEPS = 0.5, 8
+BEFORE_KEYFRAME, LAST_STEPS = 0.5, 4
 
 
 def practise(

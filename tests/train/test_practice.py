@@ -73,9 +73,9 @@ def test_half_of_what_is_practised_leads_to_a_keyframe_at_once() -> None:
     goals = Goals(frames.columns["observation.state"][ahead], ahead)
     rows = np.arange(10, 100)
     drawn = draw(np.random.default_rng(0), rows, goals, 2000)
-    last = np.concatenate([np.arange(k - 7, k + 1) for k in (20, 30, 39, 99)])
+    last = np.concatenate([np.arange(k - 3, k + 1) for k in (20, 30, 39, 99)])
     assert np.isin(drawn, rows).all()
-    assert np.isin(drawn, last).mean() == pytest.approx(0.5 + 0.5 * 32 / 90, abs=0.03)
+    assert np.isin(drawn, last).mean() == pytest.approx(0.5 + 0.5 * 16 / 90, abs=0.03)
 
 
 def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) -> None:

@@ -161,7 +161,7 @@ def test_several_datasets_count_as_one(
 
 
 def test_a_share_that_is_none_is_refused(demos: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--from-start 1\.5 and --from-end 0\.2: expected sha"):
+    with pytest.raises(UserError, match=r"--from-start 1\.5: expected a share from 0 to 1"):
         finetune("scratch", demos, tmp_path / "p", replace(TINY.finetune, from_start=1.5))
     assert not (tmp_path / "p").exists()
 
