@@ -77,7 +77,7 @@ class GoalDecoder(nn.Module):
             state: float32 (B, T, state_dim), oldest first.
             shown: what was done.
         """
-        seen = self._look(frames, task, state, shown.moved, shown.released)
+        seen = self._look(frames, task, state, shown.moved)
         own = slice(None) if shown.filmed is None else ~shown.filmed
         taught, known, p = shown.places is not None, shown.subgoals, shown.practice
         known = None if known is None else known[own]
@@ -100,39 +100,26 @@ class GoalDecoder(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self,
-        frames: Tensor,
-        task: list[str],
-        state: Tensor,
-        noise: Tensor | None = None,
-        released: Tensor | None = None,
+        self, frames: Tensor, task: list[str], state: Tensor, noise: Tensor | None = None
     ) -> Tensor:
-        """Action chunks (B, H, A); nothing is drawn, `noise` is not used. `released` as in
-        `Demonstrated`."""
-        chunk: Tensor = self.head(state, self.foretell(frames, task, state, released))
+        """Action chunks (B, H, A); nothing is drawn, `noise` is not used."""
+        chunk: Tensor = self.head(state, self.foretell(frames, task, state))
         return chunk
 
     @torch.no_grad()
-    def foretell(
-        self, frames: Tensor, task: list[str], state: Tensor, released: Tensor | None = None
-    ) -> Tensor:
+    def foretell(self, frames: Tensor, task: list[str], state: Tensor) -> Tensor:
         """The subgoals (B, G, state_dim) that it acts towards."""
-        seen = self._look(frames, task, state, None, released)
+        seen = self._look(frames, task, state)
         return self._read(seen, state, slice(None), taught=False)[0]
 
     def _look(
-        self,
-        frames: Tensor,
-        task: list[str],
-        state: Tensor,
-        moved: Tensor | None,
-        released: Tensor | None,
+        self, frames: Tensor, task: list[str], state: Tensor, moved: Tensor | None = None
     ) -> "_Looked":
         asked = self.gripper_in(state[..., -1])
         seen = self.backbone(frames, task, asked)
         assert seen.points is not None
         outline = self.taken(seen.fine, frames[:, -1], seen.words + asked)
-        return _Looked(seen.points, seen.words, outline, frames[:, -1], moved, released)
+        return _Looked(seen.points, seen.words, outline, frames[:, -1], moved)
 
     def _read(
         self,
@@ -155,9 +142,8 @@ class GoalDecoder(nn.Module):
         outline = seen.outline[own, None].sigmoid().detach()
         picture = torch.cat([seen.picture[own], outline], dim=1), moved
         what, words = seen.found.what[own, :count], seen.words[own]
-        released = None if seen.released is None else seen.released[own]
         goals: tuple[Tensor, Tensor | None] = self.reader(
-            at, what, words, state[own], picture, known, released
+            at, what, words, state[own], picture, known
         )
         return goals
 
@@ -170,8 +156,7 @@ class _Looked:
         found: points.
         words: (B, D), the instruction.
         outline: (B, S, S), logits, of what will be taken.
-        picture: (B, 3, S, S), moved by `moved`, see `Demonstrated`, as for
-            `released`.
+        picture: (B, 3, S, S), moved by `moved`, see `Demonstrated`.
     """
 
     found: Found
@@ -179,7 +164,6 @@ class _Looked:
     outline: Tensor
     picture: Tensor
     moved: Tensor | None
-    released: Tensor | None
 
 
 def _mean_l1(chunk: Tensor, actions: Tensor, valid: Tensor) -> Tensor:

@@ -69,8 +69,6 @@ class Demonstrated:
         practice: further moments for a head that needs no picture.
         taken: float32 (B, S, S), outlines of what will be taken at the next keyframe, 0 or 1, NaN
             where not known; None: not known anywhere.
-        released: float32 (B,), 1 where the hand has let something go in this episode, else 0;
-            None: nowhere.
         filmed: bool (B,), samples of video, which show where to and what for, and no more; None:
             there are none.
     """
@@ -83,4 +81,3 @@ class Demonstrated:
     practice: Practice | None = None
     taken: Tensor | None = None
     filmed: Tensor | None = None
-    released: Tensor | None = None

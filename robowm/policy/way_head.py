@@ -4,10 +4,9 @@ Of an arm that is told by how much its hand shall move and turn, a chunk is made
 lead to the goals and of how the hand moved last, each times a number, and these numbers depend on
 nothing but how far and how much turned the goals are. So what it does turns and mirrors with them
 exactly (the scalars and vectors of Villar et al., "Scalars are universal", 2021), where a plain
-network has to be shown that. Whether to open or to close it sees by how far the next goal is and
-how fast the hand moves, for a goal is where that changes, and a hand slows down before it: a plain
-network taught by one demonstration a task closed the gripper 5 cm beside the thing, at the moment
-at which it had been closed before (docs/results.md).
+network has to be shown that. Whether to open or to close it sees by how far the goal is alone, for
+a goal is where that changes: a plain network taught by one demonstration a task closed the gripper
+5 cm beside the thing, at the moment at which it had been closed before (docs/results.md).
 """
 
 from collections.abc import Sequence
@@ -18,11 +17,11 @@ from torch import Tensor, nn
 from robowm.policy.goal_head import plain
 from robowm.policy.turning import Triple
 
-HIDDEN = 256
+HIDDEN, GRIPPER_HIDDEN = 256, 64
 UNIT_M, UNIT_RAD = 0.05, 0.5
 MOST = 8.0  # units; further away is as far
 MOVED = 4.0  # a step is about a quarter of a unit
-BLUR = 0.15  # units, of what is seen in training
+BLUR = 0.2  # units, of what is seen in training
 
 
 class WayHead(nn.Module):
@@ -69,7 +68,7 @@ class WayHead(nn.Module):
         self.subgoals, self.horizon = subgoals, shape[0]
         rest, before = (frames + subgoals) * len(self.rest), frames - 1
         self.shares = plain(4 * subgoals + before + rest, HIDDEN, shape[0] * (2 * subgoals + 1))
-        self.gripper = plain(2 + 2 * before + rest, HIDDEN, shape[0] * len(self.others))
+        self.gripper = plain(2 + rest, GRIPPER_HIDDEN, shape[0] * len(self.others))
         # the hand lags what it was told; by how much does not depend on where it goes
         self.lag = nn.Parameter(torch.zeros(2, shape[0], before))
         scale = torch.tensor([[0.0], [1.0]])
@@ -123,10 +122,9 @@ class WayHead(nn.Module):
     def _distances(self, ways: Tensor, turns: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
         """What tells the shares, and what tells the gripper: no turn or mirror changes them."""
         goals = self.subgoals
-        level, rise, turn = ways[..., :2].norm(dim=-1), ways[..., 2], turns[:, :goals]
-        far = [level[:, :goals], rise, turn[..., 2].abs(), turn[..., :2].norm(dim=-1), rest]
-        fast = [level[:, goals:], rise[:, goals:]]
-        near = [ways[:, :1].norm(dim=-1), turns[:, :1].norm(dim=-1), *fast, rest]
+        level, turn = ways[:, :goals, :2].norm(dim=-1), turns[:, :goals]
+        far = [level, ways[..., 2], turn[..., 2].abs(), turn[..., :2].norm(dim=-1), rest]
+        near = [ways[:, :1].norm(dim=-1), turns[:, :1].norm(dim=-1), rest]
         seen = [torch.cat(parts, dim=1).clamp(-MOST, MOST) for parts in (far, near)]
         if self.training:
             seen = [numbers + BLUR * torch.randn_like(numbers) for numbers in seen]

@@ -36,14 +36,13 @@ from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import Goals, find_goals
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
-from robowm.train.practice import draw, practise, turning_of
+from robowm.train.practice import practise, turning_of
 from robowm.train.pseudo_labels import decoder_for
 
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
 SCRATCH = "scratch"
-HEAD_RATE = {"decoder.head.": 3.0}  # small and plain, of numbers that are not seen but known
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class FinetuneConfig:
     from_start: float = 0.5
     """share of samples that are among an episode's first tenth, where what is to be grasped must be
     found by its looks; the hand, on its way, gives it away later"""
-    practice: int = 512
+    practice: int = 256
     """moments a step on which the head `goals` practises, without their pictures"""
     video: tuple[Path, ...] = ()
     """datasets of the same arm, camera and tasks, of which only pictures and instructions are read:
@@ -168,8 +167,7 @@ def finetune(
             policy.decoder.reader.know_cameras(goals.eyes.cameras(*scale), goals.eyes.looks, scale)
     filmed = np.arange(demonstrated, len(frames.episode))
     loss_of = batches(policy, pre, frames, (rows, filmed), goals, turning, config)
-    title = f"policy from {Path(model).name}"
-    curves = train(policy, loss_of, config.train, stage.work, title, rates=HEAD_RATE)
+    curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
     policy.save_pretrained(stage.work)
     controls = fit_control_map(demos, config.labels)
     if controls is not None:
@@ -210,7 +208,7 @@ def batches(
     """What `robowm.train.loop.train` asks for: the loss of a batch drawn among `rows`, those of
     demonstrations and those of video."""
     from robowm.policy.goal_decoder import GoalDecoder
-    from robowm.policy.modeling_vipra import FILMED, PLACES, PRACTICE, RELEASED, SUBGOALS, TAKEN
+    from robowm.policy.modeling_vipra import FILMED, PLACES, PRACTICE, SUBGOALS, TAKEN
 
     demonstrated, filmed = rows
     size = config.train.batch_size
@@ -231,8 +229,6 @@ def batches(
         if goals is not None:
             states = torch.from_numpy(goals.states[chosen])
             batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]
-            if goals.released is not None:
-                batch[RELEASED] = torch.from_numpy(goals.released[chosen])
             if goals.places is not None:
                 batch[PLACES] = torch.from_numpy(goals.places[chosen])
             if goals.taken is not None:
@@ -240,7 +236,7 @@ def batches(
             if seen:
                 batch[FILMED] = torch.arange(size) >= size - seen
             if practises:
-                some = draw(rng, demonstrated, goals, config.practice)
+                some = rng.choice(demonstrated, config.practice)
                 batch[PRACTICE] = practise(frames, goals, some, lengths, turning, pre)
         return ready(batch)
 

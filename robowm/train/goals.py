@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robowm.policy.keyframes import next_keyframes, opened
+from robowm.policy.keyframes import next_keyframes
 from robowm.train.eyes import Eyes, learn_eyes
 from robowm.train.frames import Frames
 from robowm.train.hindsight import Taken, what_was_taken
@@ -33,8 +33,6 @@ class Goals:
             not known.
         eyes: what the places were found with; None: motion does not tell where the hand is.
         taken: what will be taken next; None: not known anywhere.
-        released: float32 (N,), 1 where the hand has let something go before, else 0; None: not
-            looked for.
     """
 
     states: np.ndarray
@@ -42,7 +40,6 @@ class Goals:
     places: np.ndarray | None = None
     eyes: Eyes | None = None
     taken: Taken | None = None
-    released: np.ndarray | None = None
 
 
 def find_goals(
@@ -73,7 +70,7 @@ def find_goals(
     if filmed.any():
         places = fill_in(frames, eyes, config.control_hz, *hand)
     rows = goal_rows(frames, config.subgoals)
-    goals = Goals(states[rows].astype(np.float32), rows, released=let_go(frames))
+    goals = Goals(states[rows].astype(np.float32), rows)
     if places is None:
         return goals
     rest = at_rest(places, frames.start, frames.end, config.control_hz)[rows]
@@ -119,17 +116,6 @@ def steadied(places: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarr
     near = np.linalg.norm(places[beside] - places[:, None], axis=2) < NEAR
     mean = (places[beside] * near[..., None]).sum(1) / near.sum(1)[:, None]
     return np.asarray(mean, np.float32)
-
-
-def let_go(frames: Frames) -> np.ndarray:
-    """float32 (N,): 1 where the gripper has been told to open, after it was shut, before."""
-    open_ = frames.columns["action"][:, -1]
-    parts = []
-    for start in np.unique(frames.start):
-        told = opened(open_[start : frames.end[start]])
-        opens = np.append([False, False], ~told[:-1] & told[1:])[: len(told)]
-        parts.append(np.maximum.accumulate(opens))
-    return np.concatenate(parts).astype(np.float32)
 
 
 def goal_rows(frames: Frames, count: int) -> np.ndarray:

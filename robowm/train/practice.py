@@ -14,7 +14,6 @@ from robowm.train.goals import Goals
 
 MIRRORED = 0.5
 UNIT = 0.01
-BEFORE_KEYFRAME, LAST_STEPS = 0.5, 4
 
 
 def practise(
@@ -31,8 +30,8 @@ def practise(
 
     Args:
         frames: the demonstrations.
-        goals: of these. Where the hand comes to rest, as it is foretold: a head that was taught by
-            where the hand was when it was told to grip went past it.
+        goals: of these. The head acts on where the hand was when it was told to grip, not on where
+            it then came to rest: it grips when it is there.
         rows: (N,), the present steps.
         shape: (T, H), moments of proprioception and actions of a chunk.
         turning: None: as they were recorded.
@@ -47,7 +46,7 @@ def practise(
         torch.from_numpy(np.asarray(values, np.float32))
         for values in (
             frames.columns["observation.state"][before],
-            goals.states[rows],
+            frames.columns["observation.state"][goals.rows[rows]],
             frames.columns["action"][steps],
         )
     )
@@ -68,17 +67,6 @@ def practise(
         actions=normal["action"],
         valid=torch.from_numpy(valid).to(moments.device),
     )
-
-
-def draw(rng: np.random.Generator, rows: np.ndarray, goals: Goals, count: int) -> np.ndarray:
-    """int64 (count,): some of `rows`, BEFORE_KEYFRAME of them of the last steps to a keyframe.
-
-    Of all the moments at which the gripper is open one in fifty is that of closing it; drawn
-    evenly, a head learns to go on, and does not close before its chunk is at an end.
-    """
-    close = rows[goals.rows[rows, 0] - rows < LAST_STEPS]
-    some = round(BEFORE_KEYFRAME * count)
-    return np.concatenate([rng.choice(close, some), rng.choice(rows, count - some)])
 
 
 def later_of_another(subgoals: torch.Tensor, turning: Turning) -> torch.Tensor:

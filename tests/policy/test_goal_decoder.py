@@ -19,11 +19,7 @@ CONFIG = DecoderConfig(
     action_dim=2,
     horizon=4,
 )
-
-
-def unseen(count: int) -> tuple[torch.Tensor, None]:
-    """Pictures in which nothing is outlined; without directions none is turned."""
-    return torch.zeros(count, 4, 16, 16), None
+UNSEEN = (torch.zeros(1, 4, 16, 16), None)  # without directions no picture is turned
 
 
 def test_the_head_sees_no_place_only_differences() -> None:
@@ -40,7 +36,7 @@ def test_a_place_is_read_off_the_map_and_not_off_the_picture() -> None:
     torch.manual_seed(0)
     reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
     at, words, state = torch.rand(5, 2, 2), torch.randn(5, 8), torch.randn(5, 3, 4)
-    one, other = (reader(at, torch.randn(5, 2, 8), words, state, unseen(5))[0] for _ in range(2))
+    one, other = (reader(at, torch.randn(5, 2, 8), words, state, UNSEEN)[0] for _ in range(2))
     torch.testing.assert_close(one[..., :3], other[..., :3])
     assert not torch.allclose(one[..., 3], other[..., 3])
 
@@ -145,26 +141,11 @@ def test_a_known_camera_is_followed_to_the_height() -> None:
     camera = torch.tensor([[0.5, 0.1, 0.2, 0.1], [0.0, -0.4, 0.3, 0.0], [0.1, 0.05, 0.2, 1.0]])
     reader.cameras.know(camera[None], torch.zeros(1, 256))
     at, what, words = torch.rand(5, 2, 2) - 0.5, torch.randn(5, 2, 8), torch.randn(5, 8)
-    goal, _ = reader(at, what, words, torch.randn(5, 3, 4), unseen(5))
+    goal, _ = reader(at, what, words, torch.randn(5, 3, 4), UNSEEN)
     seen = torch.cat([goal[..., :3], torch.ones(5, 2, 1)], dim=-1) @ camera.T
     torch.testing.assert_close(seen[..., :2] / seen[..., 2:], at)
-    again, _ = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4), unseen(5))
+    again, _ = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4), UNSEEN)
     assert not torch.allclose(again[..., 3], goal[..., 3])
-
-
-def test_that_all_is_done_tells_the_height() -> None:
-    torch.manual_seed(0)
-    reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
-    reader.cameras.know(torch.eye(3, 4)[None] + 0.1, torch.zeros(1, 256))
-    what = torch.randn(1, 2, 8).expand(4, -1, -1)
-    args = torch.zeros(4, 2, 2), what, torch.ones(4, 8), torch.zeros(4, 3, 4)
-    picture, _ = unseen(4)
-    picture[2:, 3, 4:8, 4:8] = 1  # outlined: there is something to take, and if it was let go once
-    released = torch.tensor([0.0, 1.0, 0.0, 1.0])
-    heights = reader(*args, (picture, None), released=released)[0][..., 2]
-    torch.testing.assert_close(heights[[2, 3]], heights[[0, 0]])
-    assert not torch.allclose(heights[1], heights[0])
-    torch.testing.assert_close(reader(*args, (picture, None))[0][..., 2], heights[[0, 0, 2, 3]])
 
 
 def test_a_level_ray_leads_nowhere_far() -> None:
@@ -172,7 +153,7 @@ def test_a_level_ray_leads_nowhere_far() -> None:
     level = torch.tensor([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]])
     reader.cameras.know(level[None], torch.zeros(1, 256))
     at, what, words = torch.rand(3, 1, 2), torch.randn(3, 1, 8), torch.randn(3, 8)
-    goal, _ = reader(at, what, words, torch.randn(3, 2, 4), unseen(3))
+    goal, _ = reader(at, what, words, torch.randn(3, 2, 4), UNSEEN)
     assert goal.isfinite().all() and goal[..., :2].abs().max() <= 10
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from robowm.train.frames import Frames
-from robowm.train.goals import at_rest, let_go, steadied
+from robowm.train.goals import at_rest, steadied
 
 
 def test_the_hand_rests_a_little_after_it_is_told_to_grip() -> None:
@@ -33,18 +32,3 @@ def test_a_hand_at_rest_is_read_thrice_and_a_moving_one_once() -> None:
     np.testing.assert_allclose(found[moving], places[moving], atol=1e-6)
     error = (found - np.stack([true, 0 * true], axis=1))[7:34]
     assert error.std() < 0.7 * 0.01  # 1 / sqrt(3)
-
-
-def test_what_was_let_go_counts_from_the_step_after() -> None:
-    gripper = [[1, 1, -1, -1, 1, 1, -1, 1], [-1, 1, 1]]
-    rows = len(gripper[0]) + len(gripper[1])
-    frames = Frames(
-        pixels=np.zeros((rows, 1, 1, 3), np.uint8),
-        start=np.repeat([0, 8], [8, 3]),
-        end=np.repeat([8, 11], [8, 3]),
-        task=np.zeros(rows, np.int64),
-        tasks=[""],
-        episode=np.repeat([0, 1], [8, 3]),
-        columns={"action": np.concatenate(gripper)[:, None].astype(np.float32)},
-    )
-    np.testing.assert_array_equal(let_go(frames), [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1])
