@@ -1,6 +1,7 @@
 """The tables of docs/results.md are what the JSON files say."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -28,7 +29,7 @@ def test_a_figure_changed_by_hand_is_found_and_mended(
 ) -> None:
     page = tmp_path / "results.md"
     right = tables.PAGE.read_text()
-    page.write_text(right.replace("| 46 of 50 |", "| 51 of 50 |"))
+    page.write_text(re.sub(r"\| \d+ of 50 \|", "| 51 of 50 |", right, count=1))
     assert page.read_text() != right
     assert tables.main(["--check", "--page", str(page)]) == 1
     said = capsys.readouterr().err
