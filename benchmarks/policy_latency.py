@@ -88,7 +88,6 @@ def policies() -> dict[str, dict[str, Any]]:
         "state_vectors": [[3, 4, 5], [6, 7, 8]],
         "action_vectors": [[0, 1, 2], [3, 4, 5]],
         "chunk_size": recipe.chunk_size,
-        "n_action_steps": recipe.n_action_steps,
         "flow_steps": recipe.flow_steps,
         "subgoals": recipe.subgoals,
         **{k: getattr(b, k) for k in ("size_px", "grid", "points", "channels", "width", "depth")},

@@ -37,7 +37,8 @@ class VipraConfig(PreTrainedConfig):
     chunk_size: int = 8
     """H, actions predicted at once"""
     n_action_steps: int = 4
-    """how many of them are executed before the next chunk is asked for"""
+    """how many of them are executed before the next chunk is asked for; with goals all of them
+    where the gripper is to be told something else"""
     control_hz: float = 10.0
     """rate of the demonstrations; the harness should run at it"""
     flow_steps: int = 10

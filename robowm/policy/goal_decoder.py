@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from robowm.nn.points import Found, map_loss, near_the_mode
 from robowm.policy.goal_head import GoalHead
 from robowm.policy.goal_reader import GoalReader
-from robowm.policy.shown import DecoderConfig, Demonstrated
+from robowm.policy.shown import DecoderConfig, Demonstrated, Practice
 from robowm.policy.taken import TakenFinder, outline_loss
 from robowm.policy.way_head import WayHead
 from robowm.world.backbone import Backbone
@@ -66,7 +66,8 @@ class GoalDecoder(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses, by name.
 
-        `action_l1` on valid actions, of the practice where there is some; where they are shown,
+        `action_l1` on valid actions, of the practice where there is some, and there `height_l1`,
+        of heights that need no picture; where they are shown,
         `subgoal_l1`, `heading_nats`, cross-entropy of how the hand will be turned there,
         `place_nats`, cross-entropy of the first G points' maps, and `outline`, of what will be
         taken. Of samples of video only the last two: what is read off a film is the hand's place.
@@ -77,13 +78,14 @@ class GoalDecoder(nn.Module):
             state: float32 (B, T, state_dim), oldest first.
             shown: what was done.
         """
-        seen = self._look(frames, task, state, shown.moved)
+        seen = self._look(frames, task, state, shown.moved, shown.released)
         own = slice(None) if shown.filmed is None else ~shown.filmed
         taught, known, p = shown.places is not None, shown.subgoals, shown.practice
         known = None if known is None else known[own]
         subgoals, heading_nats = self._read(seen, state, own, taught, known)
         if p is not None:
             losses = {"action_l1": _mean_l1(self.head(p.state, p.subgoals), p.actions, p.valid)}
+            losses |= self._height(p)
         else:
             chunk = self.head(state[own], subgoals if known is None else known)
             losses = {"action_l1": _mean_l1(chunk, shown.actions[own], shown.valid[own])}
@@ -100,26 +102,48 @@ class GoalDecoder(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, frames: Tensor, task: list[str], state: Tensor, noise: Tensor | None = None
+        self,
+        frames: Tensor,
+        task: list[str],
+        state: Tensor,
+        noise: Tensor | None = None,
+        released: Tensor | None = None,
     ) -> Tensor:
-        """Action chunks (B, H, A); nothing is drawn, `noise` is not used."""
-        chunk: Tensor = self.head(state, self.foretell(frames, task, state))
+        """Action chunks (B, H, A); nothing is drawn, `noise` is not used. `released` as in
+        `Demonstrated`."""
+        chunk: Tensor = self.head(state, self.foretell(frames, task, state, released))
         return chunk
 
     @torch.no_grad()
-    def foretell(self, frames: Tensor, task: list[str], state: Tensor) -> Tensor:
+    def foretell(
+        self, frames: Tensor, task: list[str], state: Tensor, released: Tensor | None = None
+    ) -> Tensor:
         """The subgoals (B, G, state_dim) that it acts towards."""
-        seen = self._look(frames, task, state)
+        seen = self._look(frames, task, state, None, released)
         return self._read(seen, state, slice(None), taught=False)[0]
 
+    def _height(self, p: Practice) -> dict[str, Tensor]:
+        """How wrong the heights are that are told without a picture; empty where they are not."""
+        if p.told is None or p.asked is None or p.done is None or not self.reader.cameras.known:
+            return {}
+        words = self.backbone.words([*p.tasks]).detach()[p.asked]
+        height = self.reader.places[2]
+        off = self.reader.blind(words, p.state[..., -1], p.done) - p.told
+        return {"height_l1": off[..., height].abs().mean()}
+
     def _look(
-        self, frames: Tensor, task: list[str], state: Tensor, moved: Tensor | None = None
+        self,
+        frames: Tensor,
+        task: list[str],
+        state: Tensor,
+        moved: Tensor | None,
+        released: Tensor | None,
     ) -> "_Looked":
         asked = self.gripper_in(state[..., -1])
         seen = self.backbone(frames, task, asked)
         assert seen.points is not None
         outline = self.taken(seen.fine, frames[:, -1], seen.words + asked)
-        return _Looked(seen.points, seen.words, outline, frames[:, -1], moved)
+        return _Looked(seen.points, seen.words, outline, frames[:, -1], moved, released)
 
     def _read(
         self,
@@ -142,8 +166,9 @@ class GoalDecoder(nn.Module):
         outline = seen.outline[own, None].sigmoid().detach()
         picture = torch.cat([seen.picture[own], outline], dim=1), moved
         what, words = seen.found.what[own, :count], seen.words[own]
+        released = None if seen.released is None else seen.released[own]
         goals: tuple[Tensor, Tensor | None] = self.reader(
-            at, what, words, state[own], picture, known
+            at, what, words, state[own], picture, known, released
         )
         return goals
 
@@ -156,7 +181,8 @@ class _Looked:
         found: points.
         words: (B, D), the instruction.
         outline: (B, S, S), logits, of what will be taken.
-        picture: (B, 3, S, S), moved by `moved`, see `Demonstrated`.
+        picture: (B, 3, S, S), moved by `moved`, see `Demonstrated`, as for
+            `released`.
     """
 
     found: Found
@@ -164,6 +190,7 @@ class _Looked:
     outline: Tensor
     picture: Tensor
     moved: Tensor | None
+    released: Tensor | None
 
 
 def _mean_l1(chunk: Tensor, actions: Tensor, valid: Tensor) -> Tensor:

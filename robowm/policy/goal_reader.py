@@ -21,10 +21,12 @@ class GoalReader(nn.Module):
     Where the hand will be follows from where it will be seen: no feature of the picture has a say
     in it. Where the camera is known (`cameras`, found from motion by `robowm.policy.eye`), only the
     height is learnt, and the point is followed along its ray to there; else all is. The height is
-    told by the instruction and the gripper: a few demonstrations would have it told by where the
-    arm is, and in the next episode it is elsewhere. How the hand will be turned is found by turning
-    the picture about there (`robowm.policy.heading`), where there is a camera and the state holds
-    directions; else it is read off what is seen.
+    told by the instruction, the gripper and whether all is done, by which a hand that is to close
+    and one that has let go differ: a few demonstrations would have it told by where the arm is,
+    and in the next episode it is elsewhere. All is done if something was let go and nothing is
+    outlined that will be taken. How the hand will be turned
+    is found by turning the picture about there (`robowm.policy.heading`), where there is a camera
+    and the state holds directions; else it is read off what is seen.
 
     Args:
         width: D, length of a token.
@@ -50,7 +52,7 @@ class GoalReader(nn.Module):
         self.places = tuple(places)
         self.which = nn.Parameter(0.3 * torch.randn(subgoals, WHICH))
         known = width + frames * state_dim + WHICH
-        self.known = plain(width + frames + WHICH, READER, state_dim, 2)
+        self.known = plain(width + frames + 1 + WHICH, READER, state_dim, 2)
         self.seen = plain(known + 5, READER, state_dim, 2)
         self.look = nn.Sequential(
             nn.Dropout(LOOK_DROPOUT), *plain(width + known + 2, READER, state_dim, 2)
@@ -80,6 +82,20 @@ class GoalReader(nn.Module):
             ):
                 own.copy_(torch.from_numpy(value))
 
+    def blind(self, words: Tensor, gripper: Tensor, done: Tensor) -> Tensor:
+        """Subgoals (B, G, S) as they are told without a picture: of them the height is right.
+
+        Args:
+            words: (B, D), the instruction.
+            gripper: (B, T), the state's last number, oldest first.
+            done: (B,), from 0 to 1, whether all is done.
+        """
+        told = torch.cat([words, gripper, done[:, None]], dim=1)[:, None]
+        which = self.which.expand(len(words), -1, -1)
+        told = torch.cat([told.expand(-1, which.shape[1], -1), which], dim=-1)
+        found: Tensor = self.known(told).float()
+        return found
+
     def forward(
         self,
         at: Tensor,
@@ -88,6 +104,7 @@ class GoalReader(nn.Module):
         state: Tensor,
         picture: tuple[Tensor, Tensor | None],
         shown: Tensor | None = None,
+        released: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Subgoals (B, G, S), and the cross-entropy of their headings; None where there is none.
 
@@ -99,6 +116,8 @@ class GoalReader(nn.Module):
             picture: (B, 4, size, size) in [0, 1], the last channel an outline of what will be
                 taken, and by how much it was moved, (B, 2) in the units of `at`, or None.
             shown: (B, G, S), the true subgoals, where they are known.
+            released: (B,), 1 where the hand has let something go in this episode, else 0; None:
+                nowhere.
         """
         now = state[:, -1]
         steps = MOVED * (now[:, None] - state[:, :-1]).flatten(1)
@@ -111,12 +130,14 @@ class GoalReader(nn.Module):
             squares = torch.cat([at, x * x, x * y, y * y], dim=-1)
             return (self.seen(torch.cat([known, squares], dim=-1)) + turned).float(), None
         camera = self.cameras(picture[0][:, :3])
-        told = torch.cat([words, state[..., -1]], dim=1)[:, None].expand(-1, at.shape[1], -1)
-        blind = self.known(torch.cat([told, which], dim=-1)).float()
+        left = picture[0][:, 3].flatten(1).amax(1)
+        done = torch.zeros_like(left) if released is None else released * (1 - left)
+        blind = self.blind(words, state[..., -1], done)
         ahead = blind * self.looked
         height = blind[..., self.places[2]]
         goals = (ahead + turned).float()
-        goals[..., self.places[:2]] = along_the_ray(camera, at.float(), height)
+        # where it is on the ground must not be mended by how high it is
+        goals[..., self.places[:2]] = along_the_ray(camera, at.float(), height.detach())
         goals[..., self.places[2]] = height
         axes = [] if self.heading is None else self.heading.directions.axes()
         if not axes:

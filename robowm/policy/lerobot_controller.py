@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from robowm.policy.control_map import DECODER, ControlMap
 
 @dataclass
 class Slot:
-    """One running episode: its noise, what it has seen, and the actions still to execute."""
+    """One running episode: its noise, what it has seen, the actions still to execute, what the
+    gripper is told last by these, normalised, and whether it was told to let go before."""
 
     rng: np.random.Generator
     seen: deque[Observation]
     chunk: deque[np.ndarray] = field(default_factory=deque)
+    told: float | None = None
+    released: bool = False
 
 
 class LeRobotController:
@@ -95,13 +99,23 @@ class LeRobotController:
         if self.config.n_obs_steps == 1:
             batch = {k: v[:, 0] if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
         chunks = self.policy.predict_action_chunk(
-            self.pre(batch), noise=torch.from_numpy(noise).float()
+            self.pre(batch),
+            noise=torch.from_numpy(noise).float(),
+            released=torch.tensor([float(slot.released) for slot in slots]),
         )
+        counts = [
+            self.policy.executed(chunk, slot.told)
+            for slot, chunk in zip(slots, chunks, strict=True)
+        ]
         actions = self.post(chunks).float().cpu().numpy()
         if self.decoder is not None:
             actions = np.stack([self.decoder.decode(chunk)[0] for chunk in actions])
-        for slot, chunk in zip(slots, actions, strict=True):
-            slot.chunk.extend(chunk[: self.config.n_action_steps])
+        for slot, chunk, plan, count in zip(slots, actions, chunks, counts, strict=True):
+            slot.chunk.extend(chunk[:count])
+            gripper = [value > 0 for value in plan[:count, -1].tolist()]
+            before = gripper[:1] if slot.told is None else [slot.told > 0]
+            slot.released |= (False, True) in pairwise([*before, *gripper])
+            slot.told = float(plan[count - 1, -1])
 
     def _picture(self, frame: np.ndarray) -> np.ndarray:
         if frame.shape[:2] == self.size_px:

@@ -12,12 +12,13 @@ from torch.nn import functional as F
 
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.decoder import ActionDecoder
+from robowm.policy.follow_through import steps_to_execute
 from robowm.policy.goal_decoder import GoalDecoder
 from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
 
 SUBGOALS, PLACES, PRACTICE = "observation.subgoals", "observation.places", "practice"
-TAKEN, FILMED = "observation.taken", "filmed"
+TAKEN, FILMED, RELEASED = "observation.taken", "filmed", "released"
 
 
 class VipraPolicy(PreTrainedPolicy):
@@ -44,6 +45,8 @@ class VipraPolicy(PreTrainedPolicy):
         """Forget the running episode."""
         self._seen: dict[str, deque[Tensor]] = {}
         self._queue: deque[Tensor] = deque()
+        self._told: Tensor | None = None  # (B,), what the gripper was told last
+        self._released: Tensor | None = None  # (B,), see `Demonstrated`
 
     def get_optim_params(self) -> list[dict[str, Any]]:
         """All parameters, one group."""
@@ -56,7 +59,8 @@ class VipraPolicy(PreTrainedPolicy):
             batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
                 [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H);
                 and from robowm's own loop SUBGOALS (B, G, S), normalised like the state, PLACES
-                (B, G, 2), PRACTICE, TAKEN (B, S, S) and FILMED (B,), see `Demonstrated`.
+                (B, G, 2), PRACTICE, TAKEN (B, S, S), FILMED (B,) and RELEASED (B,), see
+                `Demonstrated`.
         """
         frames, places, taken = self._frames(batch), batch.get(PLACES), batch.get(TAKEN)
         moved = None
@@ -75,12 +79,14 @@ class VipraPolicy(PreTrainedPolicy):
             batch.get(PRACTICE),
             taken,
             batch.get(FILMED),
+            batch.get(RELEASED),
         )
         losses = self.decoder.loss(frames, self._task(batch), self._state(batch), shown)
         weights = {
             "flow_matching": 1.0,
             "action_l1": 1.0,
             "subgoal_l1": self.config.subgoal_weight,
+            "height_l1": self.config.subgoal_weight,
             "place_nats": self.config.place_weight,
             "heading_nats": self.config.place_weight,
             "outline": self.config.place_weight,
@@ -90,14 +96,21 @@ class VipraPolicy(PreTrainedPolicy):
 
     @torch.no_grad()
     def predict_action_chunk(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
-        """Normalised actions (B, H, A); `noise` (B, H, A) may be given to make it repeatable."""
+        """Normalised actions (B, H, A).
+
+        `noise` (B, H, A) may be given to make it repeatable, and `released` (B,), see
+        `Demonstrated`.
+        """
         frames = self._frames(batch)
         config = self.decoder.config
         noise = kwargs.get("noise")
         if noise is None:
             noise = torch.randn(len(frames), config.horizon, config.action_dim)
         noise = noise.to(frames) * self.config.noise_scale
-        return self.decoder.sample(frames, self._task(batch), self._state(batch), noise)
+        seen = frames, self._task(batch), self._state(batch), noise
+        if isinstance(self.decoder, GoalDecoder):
+            return self.decoder.sample(*seen, kwargs.get("released"))
+        return self.decoder.sample(*seen)
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
@@ -110,9 +123,23 @@ class VipraPolicy(PreTrainedPolicy):
                 seen.append(batch[key])
         if not self._queue:
             window = {key: torch.stack(list(self._seen[key]), dim=1) for key in keys}
-            chunk = self.predict_action_chunk(batch | window, **kwargs)
-            self._queue.extend(chunk.transpose(0, 1)[: self.config.n_action_steps])
-        return self._queue.popleft()
+            released = {} if self._released is None else {"released": self._released}
+            chunk = self.predict_action_chunk(batch | window, **released, **kwargs)
+            told = [None] * len(chunk) if self._told is None else self._told.tolist()
+            count = max(map(self.executed, chunk, told))
+            self._queue.extend(chunk.transpose(0, 1)[:count])
+        action = self._queue.popleft()
+        if self._told is not None:
+            opens = ((self._told <= 0) & (action[:, -1] > 0)).float()
+            self._released = opens if self._released is None else opens.maximum(self._released)
+        self._told = action[:, -1]
+        return action
+
+    def executed(self, chunk: Tensor, told: float | None) -> int:
+        """How many actions of a chunk (H, A) to execute, after the gripper was told `told`."""
+        if self.config.action_head != "goals":
+            return self.config.n_action_steps
+        return steps_to_execute(chunk[:, -1], told, self.config.n_action_steps)
 
     def _frames(self, batch: dict[str, Any]) -> Tensor:
         """(B, T, 3, S, S) at the network's size; LeRobot leaves T out where it is 1."""

@@ -1,5 +1,6 @@
 """What an action decoder is, and what it is shown in training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -46,12 +47,20 @@ class Practice:
         subgoals: float32 (N, G, S), proprioception at the next keyframes.
         actions: float32 (N, H, A).
         valid: bool (N, H), False after an episode's end.
+        told: float32 (N, G, S), these subgoals as they were demonstrated; None: not known.
+        asked: int64 (N,), which of `tasks` was asked for.
+        tasks: instructions.
+        done: float32 (N,), 1 where something was let go and nothing will be taken, else 0.
     """
 
     state: Tensor
     subgoals: Tensor
     actions: Tensor
     valid: Tensor
+    told: Tensor | None = None
+    asked: Tensor | None = None
+    tasks: Sequence[str] = ()
+    done: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,8 @@ class Demonstrated:
         practice: further moments for a head that needs no picture.
         taken: float32 (B, S, S), outlines of what will be taken at the next keyframe, 0 or 1, NaN
             where not known; None: not known anywhere.
+        released: float32 (B,), 1 where the hand has let something go in this episode, else 0;
+            None: nowhere.
         filmed: bool (B,), samples of video, which show where to and what for, and no more; None:
             there are none.
     """
@@ -81,3 +92,4 @@ class Demonstrated:
     practice: Practice | None = None
     taken: Tensor | None = None
     filmed: Tensor | None = None
+    released: Tensor | None = None

@@ -38,6 +38,16 @@ class Turning:
     axes: tuple[Triple, ...] = ()
     spins: tuple[Triple, ...] = ()
 
+    @property
+    def places(self) -> tuple[Triple, ...]:
+        """Of the state's vectors those that are no axes: where the hand is."""
+        return tuple(triple for triple in self.state if triple not in self.axes)
+
+    @property
+    def moves(self) -> tuple[Triple, ...]:
+        """Of the action's vectors those that are no rotations."""
+        return tuple(triple for triple in self.action if triple not in self.spins)
+
     @classmethod
     def of(cls, state: Sequence[str] | None, action: Sequence[str] | None) -> Self | None:
         """None unless every number but the last (the gripper) belongs to a vector.

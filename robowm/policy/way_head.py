@@ -4,9 +4,10 @@ Of an arm that is told by how much its hand shall move and turn, a chunk is made
 lead to the goals and of how the hand moved last, each times a number, and these numbers depend on
 nothing but how far and how much turned the goals are. So what it does turns and mirrors with them
 exactly (the scalars and vectors of Villar et al., "Scalars are universal", 2021), where a plain
-network has to be shown that. Whether to open or to close it sees by how far the goal is alone, for
-a goal is where that changes: a plain network taught by one demonstration a task closed the gripper
-5 cm beside the thing, at the moment at which it had been closed before (docs/results.md).
+network has to be shown that. Whether to open or to close it sees by how far the next goal is and
+how fast the hand moves, for a goal is where that changes, and a hand slows down before it: a plain
+network taught by one demonstration a task closed the gripper 5 cm beside the thing, at the moment
+at which it had been closed before (docs/results.md).
 """
 
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ from torch import Tensor, nn
 from robowm.policy.goal_head import plain
 from robowm.policy.turning import Triple
 
-HIDDEN, GRIPPER_HIDDEN = 256, 64
+HIDDEN = 256
 UNIT_M, UNIT_RAD = 0.05, 0.5
 MOST = 8.0  # units; further away is as far
 MOVED = 4.0  # a step is about a quarter of a unit
-BLUR = 0.2  # units, of what is seen in training
+BLUR = 0.15  # units, of what is seen in training
 
 
 class WayHead(nn.Module):
@@ -42,11 +43,14 @@ class WayHead(nn.Module):
             normalised.
         most: (2,), longest move and turn of the demonstrations, in the robot's units; it asks for
             no more.
+        ends: (2,), what the gripper was told, normalised, where it was told but two things, shut
+            and open: then it is told one or the other; NaN: it was told more.
     """
 
     state_scale: Tensor
     action_scale: Tensor
     most: Tensor
+    ends: Tensor
 
     def __init__(
         self,
@@ -68,13 +72,14 @@ class WayHead(nn.Module):
         self.subgoals, self.horizon = subgoals, shape[0]
         rest, before = (frames + subgoals) * len(self.rest), frames - 1
         self.shares = plain(4 * subgoals + before + rest, HIDDEN, shape[0] * (2 * subgoals + 1))
-        self.gripper = plain(2 + rest, GRIPPER_HIDDEN, shape[0] * len(self.others))
+        self.gripper = plain(3 + 2 * before + rest, HIDDEN, shape[0] * len(self.others))
         # the hand lags what it was told; by how much does not depend on where it goes
         self.lag = nn.Parameter(torch.zeros(2, shape[0], before))
         scale = torch.tensor([[0.0], [1.0]])
         self.register_buffer("state_scale", scale.repeat(1, state_dim))
         self.register_buffer("action_scale", scale.repeat(1, shape[1]))
         self.register_buffer("most", torch.full((2,), torch.inf))
+        self.register_buffer("ends", torch.full((2,), torch.nan))
 
     def know_scale(self, state: Tensor, action: Tensor, actions: Tensor) -> None:
         """Set `state_scale`, `action_scale`, and `most` by all that was done, actions (N, A)."""
@@ -82,6 +87,9 @@ class WayHead(nn.Module):
         self.action_scale.copy_(action)
         longest = [actions[:, columns].norm(dim=1).max() for columns in (self.move, self.spin)]
         self.most.copy_(torch.stack(longest))
+        told = torch.unique(actions[:, -1])
+        if len(told) == 2:
+            self.ends.copy_((told - action[0, -1]) / action[1, -1])
 
     def forward(self, state: Tensor, subgoals: Tensor) -> Tensor:
         """Actions (B, H, A) from proprioception (B, T, S), oldest first, and goals (B, G, S)."""
@@ -103,6 +111,9 @@ class WayHead(nn.Module):
                 told = told * (self.most[most] / long).clamp_max(1)
             chunk[..., columns] = (told - mean) / deviation
         chunk[..., self.others] = self.gripper(near).unflatten(1, (self.horizon, -1)).float()
+        if not self.training and bool(self.ends.isfinite().all()):
+            shut, open_ = self.ends
+            chunk[..., -1] = torch.where(chunk[..., -1] > self.ends.mean(), open_, shut)
         return chunk
 
     def _ways(self, state: Tensor, subgoals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,9 +133,10 @@ class WayHead(nn.Module):
     def _distances(self, ways: Tensor, turns: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
         """What tells the shares, and what tells the gripper: no turn or mirror changes them."""
         goals = self.subgoals
-        level, turn = ways[:, :goals, :2].norm(dim=-1), turns[:, :goals]
-        far = [level, ways[..., 2], turn[..., 2].abs(), turn[..., :2].norm(dim=-1), rest]
-        near = [ways[:, :1].norm(dim=-1), turns[:, :1].norm(dim=-1), rest]
+        level, rise, turn = ways[..., :2].norm(dim=-1), ways[..., 2], turns[:, :goals]
+        far = [level[:, :goals], rise, turn[..., 2].abs(), turn[..., :2].norm(dim=-1), rest]
+        fast = [level[:, goals:], rise[:, goals:]]
+        near = [level[:, :1], rise[:, :1], turns[:, :1].norm(dim=-1), *fast, rest]
         seen = [torch.cat(parts, dim=1).clamp(-MOST, MOST) for parts in (far, near)]
         if self.training:
             seen = [numbers + BLUR * torch.randn_like(numbers) for numbers in seen]

@@ -41,8 +41,9 @@ class PolicyConfig:
     """moments of proprioception, the present one the last; at least the context frames are read"""
     chunk_size: int = 8
     """H, actions predicted at once, control steps"""
-    n_action_steps: int = 4
-    """actions executed before the next chunk is asked for"""
+    n_action_steps: int | None = None
+    """actions executed before the next chunk is asked for; None: half of the chunk with flow, one
+    with goals, for a hand comes to rest where its goal is only if it looks again at every step"""
     flow_steps: int = 10
     """Euler steps per chunk"""
     subgoals: int = 2
@@ -97,6 +98,8 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
 
     camera = demos.camera()
     use_state = config.use_state and "observation.state" in demos.features
+    head = choose_head(demos, config)
+    steps = config.n_action_steps or (1 if head == "goals" else -(-config.chunk_size // 2))
     names = column_names(demos, "observation.state") if use_state else None
     wanted = {camera, "action", *(["observation.state"] if config.use_state else [])}
     features = dataset_to_policy_features({k: f for k, f in demos.features.items() if k in wanted})
@@ -106,7 +109,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             device="cuda" if torch.cuda.is_available() else "cpu",
             n_obs_steps=max(b.context_frames, config.state_frames if config.use_state else 1),
             context_frames=b.context_frames,
-            action_head=choose_head(demos, config),
+            action_head=head,
             state_places=list(place_columns(names)),
             state_vectors=directions_of(names),
             turn_pictures=config.turn_pictures,
@@ -114,7 +117,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},
             chunk_size=config.chunk_size,
-            n_action_steps=config.n_action_steps,
+            n_action_steps=steps,
             control_hz=demos.fps,
             flow_steps=config.flow_steps,
             subgoals=config.subgoals if config.use_state else 0,
@@ -142,10 +145,9 @@ def motion_of(demos: Episodes) -> list[list[int]]:
     turning = turning_of(demos)
     if turning is None or (len(turning.axes), len(turning.spins)) != (2, 1):
         return []
-    moves = [list(triple) for triple in turning.action if triple not in turning.spins]
-    places = [triple for triple in turning.state if triple not in turning.axes]
-    alone = len(moves) == 1 and places == [place_columns(column_names(demos, "observation.state"))]
-    return [*moves, list(turning.spins[0])] if alone else []
+    place = place_columns(column_names(demos, "observation.state"))
+    alone = len(turning.moves) == 1 and turning.places == (place,)
+    return [list(turning.moves[0]), list(turning.spins[0])] if alone else []
 
 
 def know_scale(

@@ -15,6 +15,7 @@ from robowm.latent.reality.truth import column_names
 from robowm.nn.directory import fingerprint, resolve
 from robowm.policy.control_map import DECODER
 from robowm.policy.turning import Turning
+from robowm.train.astray import Astray
 from robowm.train.build_policy import (
     LEAST_DEVIATION,
     PolicyConfig,
@@ -36,13 +37,14 @@ from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.goals import Goals, find_goals
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
-from robowm.train.practice import practise, turning_of
+from robowm.train.practice import draw, practise, turning_of
 from robowm.train.pseudo_labels import decoder_for
 
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
 SCRATCH = "scratch"
+HEAD_RATE = {"decoder.head.": 3.0}  # small and plain, of numbers that are not seen but known
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class FinetuneConfig:
     from_start: float = 0.5
     """share of samples that are among an episode's first tenth, where what is to be grasped must be
     found by its looks; the hand, on its way, gives it away later"""
-    practice: int = 256
+    practice: int = 512
     """moments a step on which the head `goals` practises, without their pictures"""
     video: tuple[Path, ...] = ()
     """datasets of the same arm, camera and tasks, of which only pictures and instructions are read:
@@ -167,7 +169,8 @@ def finetune(
             policy.decoder.reader.know_cameras(goals.eyes.cameras(*scale), goals.eyes.looks, scale)
     filmed = np.arange(demonstrated, len(frames.episode))
     loss_of = batches(policy, pre, frames, (rows, filmed), goals, turning, config)
-    curves = train(policy, loss_of, config.train, stage.work, f"policy from {Path(model).name}")
+    title = f"policy from {Path(model).name}"
+    curves = train(policy, loss_of, config.train, stage.work, title, rates=HEAD_RATE)
     policy.save_pretrained(stage.work)
     controls = fit_control_map(demos, config.labels)
     if controls is not None:
@@ -208,7 +211,8 @@ def batches(
     """What `robowm.train.loop.train` asks for: the loss of a batch drawn among `rows`, those of
     demonstrations and those of video."""
     from robowm.policy.goal_decoder import GoalDecoder
-    from robowm.policy.modeling_vipra import FILMED, PLACES, PRACTICE, SUBGOALS, TAKEN
+    from robowm.policy.modeling_vipra import FILMED, PLACES, PRACTICE, RELEASED, SUBGOALS, TAKEN
+    from robowm.policy.way_head import WayHead
 
     demonstrated, filmed = rows
     size = config.train.batch_size
@@ -220,6 +224,8 @@ def batches(
         pools += [(some[begun < 0.1], early), (some, count - early)] if count else []
     lengths = (policy.config.n_obs_steps, policy.config.chunk_size)
     practises = isinstance(policy.decoder, GoalDecoder)
+    ways = practises and isinstance(policy.decoder.head, WayHead)
+    astray = Astray.of(frames, demonstrated, turning) if ways and turning is not None else None
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
@@ -229,6 +235,8 @@ def batches(
         if goals is not None:
             states = torch.from_numpy(goals.states[chosen])
             batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]
+            if goals.released is not None:
+                batch[RELEASED] = torch.from_numpy(goals.released[chosen])
             if goals.places is not None:
                 batch[PLACES] = torch.from_numpy(goals.places[chosen])
             if goals.taken is not None:
@@ -236,8 +244,10 @@ def batches(
             if seen:
                 batch[FILMED] = torch.arange(size) >= size - seen
             if practises:
-                some = rng.choice(demonstrated, config.practice)
-                batch[PRACTICE] = practise(frames, goals, some, lengths, turning, pre)
+                some = draw(rng, demonstrated, goals, config.practice)
+                batch[PRACTICE] = practise(
+                    frames, goals, some, lengths, turning, pre, astray=astray
+                )
         return ready(batch)
 
     return loss_of

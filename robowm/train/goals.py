@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robowm.policy.keyframes import next_keyframes
+from robowm.policy.keyframes import next_keyframes, opened
 from robowm.train.eyes import Eyes, learn_eyes
 from robowm.train.frames import Frames
 from robowm.train.hindsight import Taken, what_was_taken
@@ -33,6 +33,8 @@ class Goals:
             not known.
         eyes: what the places were found with; None: motion does not tell where the hand is.
         taken: what will be taken next; None: not known anywhere.
+        released: float32 (N,), 1 where the hand has let something go before, else 0; None: not
+            looked for.
     """
 
     states: np.ndarray
@@ -40,6 +42,13 @@ class Goals:
     places: np.ndarray | None = None
     eyes: Eyes | None = None
     taken: Taken | None = None
+    released: np.ndarray | None = None
+
+    def done(self, rows: np.ndarray) -> np.ndarray:
+        """float32 (N,), of rows (N,): 1 where something was let go and nothing will be taken."""
+        if self.released is None or self.taken is None:
+            return np.zeros(len(rows), np.float32)
+        return self.released[rows] * (self.taken.which[rows] == 0)
 
 
 def find_goals(
@@ -70,15 +79,37 @@ def find_goals(
     if filmed.any():
         places = fill_in(frames, eyes, config.control_hz, *hand)
     rows = goal_rows(frames, config.subgoals)
-    goals = Goals(states[rows].astype(np.float32), rows)
+    goals = Goals(states[rows].astype(np.float32), rows, released=let_go(frames))
     if places is None:
         return goals
-    rest = at_rest(places, frames.start, frames.end, config.control_hz)[rows]
+    rest = where_at_rest(frames, places, config.state_places, config.control_hz)[rows]
     goals.states[..., :-1] = states[rest][..., :-1]
     taken = what_was_taken(frames, places, config.control_hz)
     if filmed.any():
         places = np.where(filmed[:, None], steadied(places, frames.start, frames.end), places)
     return replace(goals, places=places[rest], eyes=eyes, taken=taken)
+
+
+def where_at_rest(
+    frames: Frames, places: np.ndarray, columns: Sequence[int], control_hz: float
+) -> np.ndarray:
+    """int64 (N,): `at_rest` by the hand's place where that is known, else by where it is seen.
+
+    A hand that rises towards the camera seems to rest.
+
+    Args:
+        frames: with a column `observation.state`, NaN in video.
+        places: (N, 2), where the hand is seen.
+        columns: of the state, its place; none: it has no such.
+        control_hz: rows a second.
+    """
+    rest = at_rest(places, frames.start, frames.end, control_hz)
+    if not len(columns):
+        return rest
+    hand = frames.columns["observation.state"][:, list(columns)]
+    known = np.isfinite(hand).all(1)
+    told = at_rest(np.where(known[:, None], hand, 0), frames.start, frames.end, control_hz)
+    return np.where(known, told, rest)
 
 
 def at_rest(
@@ -116,6 +147,17 @@ def steadied(places: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarr
     near = np.linalg.norm(places[beside] - places[:, None], axis=2) < NEAR
     mean = (places[beside] * near[..., None]).sum(1) / near.sum(1)[:, None]
     return np.asarray(mean, np.float32)
+
+
+def let_go(frames: Frames) -> np.ndarray:
+    """float32 (N,): 1 where the gripper has been told to open, after it was shut, before."""
+    open_ = frames.columns["action"][:, -1]
+    parts = []
+    for start in np.unique(frames.start):
+        told = opened(open_[start : frames.end[start]])
+        opens = np.append([False, False], ~told[:-1] & told[1:])[: len(told)]
+        parts.append(np.maximum.accumulate(opens))
+    return np.concatenate(parts).astype(np.float32)
 
 
 def goal_rows(frames: Frames, count: int) -> np.ndarray:

@@ -9,11 +9,13 @@ from robowm.episodes import Episodes
 from robowm.latent.reality.truth import column_names
 from robowm.policy.shown import Practice
 from robowm.policy.turning import Turning, any_angle
+from robowm.train.astray import Astray
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals
 
 MIRRORED = 0.5
 UNIT = 0.01
+BEFORE_KEYFRAME, LAST_STEPS = 0.5, 4
 
 
 def practise(
@@ -25,13 +27,14 @@ def practise(
     pre: Any,
     mirrored: float = MIRRORED,
     exchanged: bool = True,
+    astray: Astray | None = None,
 ) -> Practice:
     """What a head practises on.
 
     Args:
         frames: the demonstrations.
-        goals: of these. The head acts on where the hand was when it was told to grip, not on where
-            it then came to rest: it grips when it is there.
+        goals: of these. Where the hand comes to rest, as it is foretold: a head that was taught by
+            where the hand was when it was told to grip went past it.
         rows: (N,), the present steps.
         shape: (T, H), moments of proprioception and actions of a chunk.
         turning: None: as they were recorded.
@@ -40,16 +43,25 @@ def practise(
         exchanged: give a moment whose chunk ends before the next keyframe the later goals of
             another. What comes after next is no matter yet, and few demonstrations would have it
             tell which of them this is.
+        astray: how some are moved away; None: all stay.
     """
     before, steps, valid = frames.around(rows, *shape)
+    told = np.concatenate([np.maximum(rows - 1, frames.start[rows])[:, None], steps], axis=1)
     state, subgoals, actions = (
         torch.from_numpy(np.asarray(values, np.float32))
         for values in (
             frames.columns["observation.state"][before],
-            frames.columns["observation.state"][goals.rows[rows]],
-            frames.columns["action"][steps],
+            goals.states[rows],
+            frames.columns["action"][told],
         )
     )
+    demonstrated = pre({"observation.state": subgoals})["observation.state"]
+    counted = torch.from_numpy(valid)
+    if astray is None:
+        actions = actions[:, 1:]
+    else:
+        left, offset_m = torch.from_numpy(goals.rows[rows, 0] - rows), astray.offsets_m(len(rows))
+        state, actions, counted = astray.move_away(state, actions, counted, offset_m, left)
     if turning is not None:
         if exchanged:
             early = torch.from_numpy(goals.rows[rows, 0] - rows >= shape[1])
@@ -65,15 +77,30 @@ def practise(
         state=moments[:, : shape[0]],
         subgoals=moments[:, shape[0] :],
         actions=normal["action"],
-        valid=torch.from_numpy(valid).to(moments.device),
+        valid=counted.to(moments.device),
+        told=demonstrated,
+        asked=torch.from_numpy(frames.task[rows]),
+        tasks=frames.tasks,
+        done=torch.from_numpy(goals.done(rows)),
     )
+
+
+def draw(rng: np.random.Generator, rows: np.ndarray, goals: Goals, count: int) -> np.ndarray:
+    """int64 (count,): some of `rows`, BEFORE_KEYFRAME of them of the last steps to a keyframe.
+
+    Of all the moments at which the gripper is open one in fifty is that of closing it; drawn
+    evenly, a head learns to go on, and does not close before its chunk is at an end.
+    """
+    close = rows[goals.rows[rows, 0] - rows < LAST_STEPS]
+    some = round(BEFORE_KEYFRAME * count)
+    return np.concatenate([rng.choice(close, some), rng.choice(rows, count - some)])
 
 
 def later_of_another(subgoals: torch.Tensor, turning: Turning) -> torch.Tensor:
     """Subgoals (N, G, S) that all but the first are another sample's, turned by any angle, as far
     and as high from the first as they were there."""
     other = turning.states(subgoals[torch.randperm(len(subgoals))], any_angle(len(subgoals)))
-    places = [column for triple in turning.state if triple not in turning.axes for column in triple]
+    places = [column for triple in turning.places for column in triple]
     other[..., places] += (subgoals - other)[:, :1, places]
     other[:, 0] = subgoals[:, 0]
     return other

@@ -80,6 +80,11 @@ class Backbone(nn.Module):
         """P, tokens of the prefix: the instruction, then the picture's, then the points."""
         return 1 + self.config.grid**2 + self.config.points
 
+    def words(self, task: list[str]) -> Tensor:
+        """(B, D), the embedded instructions."""
+        embedded: Tensor = self.text(task) + self.text_place
+        return embedded
+
     def forward(self, frames: Tensor, task: list[str], asked: Tensor | None = None) -> Seen:
         """Embed what the model is given.
 
@@ -89,7 +94,7 @@ class Backbone(nn.Module):
             asked: (B, D), added to the instruction when the points are looked for.
         """
         fine, deep = self.encoder(newest_and_changes(frames))
-        words = self.text(task) + self.text_place
+        words = self.words(task)
         coarse = tokens(F.adaptive_avg_pool2d(self.coarse(deep), self.config.grid)) + self.where
         parts = [words[:, None], coarse]
         question = words if asked is None else words + asked

@@ -19,7 +19,11 @@ CONFIG = DecoderConfig(
     action_dim=2,
     horizon=4,
 )
-UNSEEN = (torch.zeros(1, 4, 16, 16), None)  # without directions no picture is turned
+
+
+def unseen(count: int) -> tuple[torch.Tensor, None]:
+    """Pictures in which nothing is outlined; without directions none is turned."""
+    return torch.zeros(count, 4, 16, 16), None
 
 
 def test_the_head_sees_no_place_only_differences() -> None:
@@ -36,7 +40,7 @@ def test_a_place_is_read_off_the_map_and_not_off_the_picture() -> None:
     torch.manual_seed(0)
     reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
     at, words, state = torch.rand(5, 2, 2), torch.randn(5, 8), torch.randn(5, 3, 4)
-    one, other = (reader(at, torch.randn(5, 2, 8), words, state, UNSEEN)[0] for _ in range(2))
+    one, other = (reader(at, torch.randn(5, 2, 8), words, state, unseen(5))[0] for _ in range(2))
     torch.testing.assert_close(one[..., :3], other[..., :3])
     assert not torch.allclose(one[..., 3], other[..., 3])
 
@@ -141,11 +145,59 @@ def test_a_known_camera_is_followed_to_the_height() -> None:
     camera = torch.tensor([[0.5, 0.1, 0.2, 0.1], [0.0, -0.4, 0.3, 0.0], [0.1, 0.05, 0.2, 1.0]])
     reader.cameras.know(camera[None], torch.zeros(1, 256))
     at, what, words = torch.rand(5, 2, 2) - 0.5, torch.randn(5, 2, 8), torch.randn(5, 8)
-    goal, _ = reader(at, what, words, torch.randn(5, 3, 4), UNSEEN)
+    goal, _ = reader(at, what, words, torch.randn(5, 3, 4), unseen(5))
     seen = torch.cat([goal[..., :3], torch.ones(5, 2, 1)], dim=-1) @ camera.T
     torch.testing.assert_close(seen[..., :2] / seen[..., 2:], at)
-    again, _ = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4), UNSEEN)
+    again, _ = reader(at, torch.randn(5, 2, 8), words, torch.zeros(5, 3, 4), unseen(5))
     assert not torch.allclose(again[..., 3], goal[..., 3])
+
+
+def test_an_error_on_the_ground_is_not_mended_by_the_height() -> None:
+    torch.manual_seed(0)
+    reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
+    reader.cameras.know(torch.eye(3, 4)[None] + 0.1, torch.zeros(1, 256))
+    args = torch.rand(2, 2, 2), torch.randn(2, 2, 8), torch.randn(2, 8), torch.randn(2, 3, 4)
+    goal, _ = reader(*args, unseen(2))
+    goal[..., :2].sum().backward()
+    told = [p.grad for p in reader.known.parameters()]
+    assert all(grad is None or not grad.any() for grad in told)
+    goal, _ = reader(*args, unseen(2))
+    goal[..., 2].sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in reader.known.parameters())
+
+
+def test_heights_are_practised_without_a_picture() -> None:
+    torch.manual_seed(0)
+    net = GoalDecoder(CONFIG)
+    net.reader.cameras.know(torch.eye(3, 4)[None] + 0.1, torch.zeros(1, 256))
+    valid = torch.ones(6, 4, dtype=torch.bool)
+    moments = torch.randn(6, 3, 4), torch.randn(6, 2, 4), torch.randn(6, 4, 2), valid
+    asked, told = torch.tensor([0, 1, 0, 1, 1, 0]), torch.randn(6, 2, 4)
+    practice = Practice(*moments, told, asked, ["take", "put"], torch.zeros(6))
+    shown = Demonstrated(torch.randn(2, 4, 2), valid[:2], practice=practice)
+    losses = net.loss(torch.rand(2, 2, 3, 16, 16), ["", ""], torch.randn(2, 3, 4), shown)
+    assert list(losses) == ["action_l1", "height_l1"]
+    words = net.backbone.words(["take", "put"])[asked]
+    height = net.reader.blind(words, practice.state[..., -1], torch.zeros(6))[..., 2]
+    torch.testing.assert_close(losses["height_l1"], (height - told[..., 2]).abs().mean())
+    losses["height_l1"].backward()
+    assert all(p.grad is not None for p in net.reader.known.parameters())
+    assert all(p.grad is None for p in net.backbone.parameters())
+
+
+def test_that_all_is_done_tells_the_height() -> None:
+    torch.manual_seed(0)
+    reader = GoalReader(8, 4, 3, 2, places=(0, 1, 2)).eval()
+    reader.cameras.know(torch.eye(3, 4)[None] + 0.1, torch.zeros(1, 256))
+    what = torch.randn(1, 2, 8).expand(4, -1, -1)
+    args = torch.zeros(4, 2, 2), what, torch.ones(4, 8), torch.zeros(4, 3, 4)
+    picture, _ = unseen(4)
+    picture[2:, 3, 4:8, 4:8] = 1  # outlined: there is something to take, and if it was let go once
+    released = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    heights = reader(*args, (picture, None), released=released)[0][..., 2]
+    torch.testing.assert_close(heights[[2, 3]], heights[[0, 0]])
+    assert not torch.allclose(heights[1], heights[0])
+    torch.testing.assert_close(reader(*args, (picture, None))[0][..., 2], heights[[0, 0, 2, 3]])
 
 
 def test_a_level_ray_leads_nowhere_far() -> None:
@@ -153,7 +205,7 @@ def test_a_level_ray_leads_nowhere_far() -> None:
     level = torch.tensor([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]])
     reader.cameras.know(level[None], torch.zeros(1, 256))
     at, what, words = torch.rand(3, 1, 2), torch.randn(3, 1, 8), torch.randn(3, 8)
-    goal, _ = reader(at, what, words, torch.randn(3, 2, 4), UNSEEN)
+    goal, _ = reader(at, what, words, torch.randn(3, 2, 4), unseen(3))
     assert goal.isfinite().all() and goal[..., :2].abs().max() <= 10
 
 

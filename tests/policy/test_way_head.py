@@ -66,14 +66,39 @@ def test_it_asks_for_no_more_than_was_demonstrated() -> None:
         assert longest == pytest.approx(0.7, abs=1e-3)
 
 
-def test_the_gripper_is_told_by_how_far_the_next_goal_is_alone() -> None:
+def test_the_gripper_is_told_by_how_far_the_next_goal_is_and_how_fast_the_hand() -> None:
     made, state, goals = net(), states(20, 3), states(20, 2)
     before = act(made, state, goals)
-    state[:, :2, :3] += 0.05 * torch.randn(20, 2, 3)  # how it came here
-    goals[:, 1, :3] += 0.1  # and what comes after
-    after = act(made, state, goals)
+    elsewhere = goals.clone()
+    elsewhere[:, 1, :3] += 0.1  # what comes after
+    after = act(made, state, elsewhere)
     torch.testing.assert_close(after[..., 6], before[..., 6])
     assert not torch.allclose(after[..., :3], before[..., :3])
+    state[:, :2, :3] += 0.05 * torch.randn(20, 2, 3)  # how it came here
+    assert not torch.allclose(act(made, state, goals)[..., 6], before[..., 6])
+
+
+def test_the_gripper_is_told_by_height_and_level_distance_apart() -> None:
+    made, state, goals = net(), states(20, 3), states(20, 2)
+    beside, above = goals.clone(), goals.clone()
+    beside[:, 0, :2] = state[:, -1, :2] + torch.tensor([0.03, 0.0])
+    beside[:, 0, 2] = state[:, -1, 2]
+    above[:, 0, :3] = state[:, -1, :3] + torch.tensor([0.0, 0.0, 0.03])
+    assert not torch.allclose(act(made, state, beside)[..., 6], act(made, state, above)[..., 6])
+
+
+def test_a_gripper_that_was_told_two_things_is_told_one_of_them() -> None:
+    made, state, goals = net(), states(50, 3), states(50, 2)
+    scales = made.state_scale, made.action_scale
+    between = act(made, state, goals)[..., 6]
+    actions = torch.zeros(4, 7)
+    actions[:, 6] = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    made.know_scale(*scales, actions)
+    told = act(made, state, goals)[..., 6]
+    torch.testing.assert_close(told, torch.where(between > 0, 1.0, -1.0))
+    assert {1.0, -1.0} == {round(v, 4) for v in told.flatten().tolist()}
+    made.train()  # what it learns by is how far off it is
+    assert len(act(made, state, goals)[..., 6].unique()) > 2
 
 
 def test_of_one_direction_it_learns_all() -> None:

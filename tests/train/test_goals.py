@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from robowm.train.goals import at_rest, steadied
+from robowm.train.frames import Frames
+from robowm.train.goals import at_rest, let_go, steadied, where_at_rest
 
 
 def test_the_hand_rests_a_little_after_it_is_told_to_grip() -> None:
@@ -13,6 +14,29 @@ def test_the_hand_rests_a_little_after_it_is_told_to_grip() -> None:
     assert rest[3] == 5  # of rows 3 to 6: between 5.2 and 5.3 on either side
     assert rest[8] == 9  # not beyond its episode, whose last step is short
     np.testing.assert_array_equal(rest[10:], [10, 11, 12])  # an even pace: at once
+
+
+def test_where_the_place_is_known_the_picture_does_not_tell_who_rests() -> None:
+    x = np.array([0, 2, 4, 5, 5.2, 5.2, 5.3, 7, 9, 9.1])
+    hand = np.stack([x, 0 * x, 0 * x], axis=1)
+    seen = np.stack([[0, 1, 2, 2, 2.5, 3, 4, 4, 5, 6], 0 * x], axis=1)  # stands where it rises
+    states = np.concatenate([np.c_[hand, x], np.full((10, 4), np.nan)])
+    frames = Frames(
+        pixels=np.zeros((20, 1, 1, 3), np.uint8),
+        start=np.repeat([0, 10], 10),
+        end=np.repeat([10, 20], 10),
+        task=np.zeros(20, np.int64),
+        tasks=[""],
+        episode=np.repeat([0, 1], 10),
+        columns={"observation.state": states},
+    )
+    places = np.concatenate([seen, seen])
+    rest = where_at_rest(frames, places, (0, 1, 2), control_hz=5.0)
+    np.testing.assert_array_equal(rest[:10], at_rest(hand, frames.start[:10], frames.end[:10], 5.0))
+    by_sight = at_rest(places, frames.start, frames.end, 5.0)
+    np.testing.assert_array_equal(rest[10:], by_sight[10:])  # video
+    assert (rest[:10] != by_sight[:10]).any()
+    np.testing.assert_array_equal(where_at_rest(frames, places, (), 5.0), by_sight)
 
 
 def test_how_far_ahead_is_looked_goes_by_the_clock() -> None:
@@ -32,3 +56,18 @@ def test_a_hand_at_rest_is_read_thrice_and_a_moving_one_once() -> None:
     np.testing.assert_allclose(found[moving], places[moving], atol=1e-6)
     error = (found - np.stack([true, 0 * true], axis=1))[7:34]
     assert error.std() < 0.7 * 0.01  # 1 / sqrt(3)
+
+
+def test_what_was_let_go_counts_from_the_step_after() -> None:
+    gripper = [[1, 1, -1, -1, 1, 1, -1, 1], [-1, 1, 1]]
+    rows = len(gripper[0]) + len(gripper[1])
+    frames = Frames(
+        pixels=np.zeros((rows, 1, 1, 3), np.uint8),
+        start=np.repeat([0, 8], [8, 3]),
+        end=np.repeat([8, 11], [8, 3]),
+        task=np.zeros(rows, np.int64),
+        tasks=[""],
+        episode=np.repeat([0, 1], [8, 3]),
+        columns={"action": np.concatenate(gripper)[:, None].astype(np.float32)},
+    )
+    np.testing.assert_array_equal(let_go(frames), [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1])

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,11 +15,11 @@ from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_featu
 from robowm.errors import UserError
 from robowm.policy.shown import Practice
 from robowm.policy.turning import Turning
-from robowm.train.build_policy import PolicyConfig, choose_head
+from robowm.train.build_policy import PolicyConfig, build_policy, choose_head
 from robowm.train.finetune import finetune
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
-from robowm.train.practice import practise, turning_of
+from robowm.train.practice import draw, practise, turning_of
 from robowm.world.backbone import BackboneConfig
 
 NAMES = ["hand_x", "hand_y", "hand_z", "open"]
@@ -51,7 +51,7 @@ def same(batch: dict[str, Any]) -> dict[str, Any]:
 def shown() -> tuple[Frames, Goals]:
     frames = frames_of([5, 7])
     rows = goal_rows(frames, 2)
-    rest = frames.columns["observation.state"][rows] + 1  # where it rests is not what is acted on
+    rest = frames.columns["observation.state"][rows] + 1  # where it rests, not where told
     return frames, Goals(rest, rows)
 
 
@@ -62,8 +62,20 @@ def test_moments_stay_within_their_episode(shown: tuple[Frames, Goals]) -> None:
     np.testing.assert_array_equal(p.state, state[[[5, 5, 5], [6, 7, 8]]])
     np.testing.assert_array_equal(p.actions, action[[[5, 6, 7, 8, 9], [8, 9, 10, 11, 11]]])
     assert p.valid.tolist() == [[True] * 5, [True] * 4 + [False]]
-    told = frames.columns["observation.state"][goals.rows[[5, 8]]]
-    np.testing.assert_array_equal(p.subgoals, told)
+    np.testing.assert_array_equal(p.subgoals, goals.states[[5, 8]])
+
+
+def test_half_of_what_is_practised_leads_to_a_keyframe_at_once() -> None:
+    frames = frames_of([40, 60])
+    frames.columns["action"][:, -1] = 1
+    frames.columns["action"][20:30, -1] = -1  # keyframes: 20, 30, 39 and 99
+    ahead = goal_rows(frames, 2)
+    goals = Goals(frames.columns["observation.state"][ahead], ahead)
+    rows = np.arange(10, 100)
+    drawn = draw(np.random.default_rng(0), rows, goals, 2000)
+    last = np.concatenate([np.arange(k - 3, k + 1) for k in (20, 30, 39, 99)])
+    assert np.isin(drawn, rows).all()
+    assert np.isin(drawn, last).mean() == pytest.approx(0.5 + 0.5 * 16 / 90, abs=0.03)
 
 
 def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) -> None:
@@ -173,6 +185,17 @@ def test_auto_takes_goals_for_an_arm_with_a_gripper(arm: Episodes) -> None:
         with pytest.raises(UserError, match=r"needs proprioception, subgoals and as many points"):
             choose_head(arm, replace(other, action_head="goals"))
     assert choose_head(arm, replace(config, action_head="flow")) == "flow"
+
+
+@pytest.mark.parametrize(
+    ("head", "asked", "executed"), [("goals", None, 1), ("flow", None, 4), ("goals", 3, 3)]
+)
+def test_with_goals_it_looks_again_at_every_step(
+    arm: Episodes, head: Literal["goals", "flow"], asked: int | None, executed: int
+) -> None:
+    config = replace(recipes.load("policies/vipra").tiny().finetune.policy, chunk_size=8)
+    policy = build_policy(arm, replace(config, action_head=head, n_action_steps=asked))
+    assert policy.config.n_action_steps == executed
 
 
 def test_auto_takes_flow_where_keyframes_may_not_tell_the_way(

@@ -9,6 +9,7 @@ the test. So every layout that is not an evaluation is drawn here.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations, product
@@ -102,12 +103,13 @@ def official(task: str) -> tuple[Layout, ...]:
     )
 
 
-def random_layout(task: str, seed: int, quarter: bool = False) -> Layout:
-    """A layout drawn by seed, at none of SIMPLER's.
+def random_layouts(task: str, seed: int, quarter: bool = False) -> Iterator[Layout]:
+    """Layouts drawn by seed, at none of SIMPLER's: the first is the seed's, those after it take
+    its place where it will not do.
 
     Args:
         task: a key of AREAS.
-        seed: the same one, the same layout.
+        seed: the same one, the same layouts.
         quarter: the source lies in one quarter of its area only (towards -x and -y): for narrow
             demonstrations.
     """
@@ -116,7 +118,7 @@ def random_layout(task: str, seed: int, quarter: bool = False) -> Layout:
     while True:
         layout = _draw(task, rng, quarter)
         if layout is not None and not any(at(layout, other, AREAS[task]) for other in avoided):
-            return layout
+            yield layout
 
 
 def at(one: Layout, other: Layout, area: Area) -> bool:

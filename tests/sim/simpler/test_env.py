@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from robowm.sim.evaluate import EvalConfig, evaluate
 from robowm.sim.record import CAMERA, RecordConfig, record
 from robowm.sim.seeds import DEMONSTRATION
 from robowm.sim.simpler.env import STATE_NAMES, SimplerEnv
-from robowm.sim.simpler.layouts import official
+from robowm.sim.simpler.layouts import official, random_layouts
 from robowm.sim.simpler.looks import Shift, View
 from robowm.sim.simpler.scene import ENVIRONMENTS, Scene
 
@@ -136,6 +137,22 @@ def test_the_expert_solves_official_and_random_layouts(seed: int, simpler: dict[
     assert partial["grasped_5_steps"] and partial["moved"] and info["stage"] == "success"
     assert partial["first_close_off_m"] < 0.015
     assert info["layout"] == (5 if seed == 5 else -1)
+
+
+@pytest.mark.parametrize("seed", [4, 16])
+def test_an_eggplant_that_falls_through_the_sink_is_laid_again(
+    seed: int, simpler: dict[str, str]
+) -> None:
+    env = SimplerEnv(task="eggplant", draw=False, layouts="random")
+    scene = env._built()
+    first, second = islice(random_layouts("eggplant", seed), 2)
+    scene.lay_out(first, seed)
+    assert scene.privileged().source.pos_m[2] < -1  # the first falls
+    scene.lay_out(second, seed)
+    expected_m = scene.privileged().source.pos_m
+    env.reset(seed=seed)
+    np.testing.assert_array_equal(env.privileged().source.pos_m, expected_m)
+    env.close()
 
 
 def test_a_shift_changes_the_picture_and_nothing_else(

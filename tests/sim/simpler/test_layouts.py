@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from robowm.sim.seeds import DEMONSTRATION, VIDEO
-from robowm.sim.simpler.layouts import AREAS, NUM_EVALUATED, Layout, at, official, random_layout
+from robowm.sim.simpler.layouts import AREAS, NUM_EVALUATED, Layout, at, official, random_layouts
 
 SEEDS = (*DEMONSTRATION[:250], *VIDEO[:250])
+
+
+def random_layout(task: str, seed: int, quarter: bool = False) -> Layout:
+    return next(random_layouts(task, seed, quarter))
 
 
 def numbers(layouts: list[Layout]) -> tuple[np.ndarray, np.ndarray]:

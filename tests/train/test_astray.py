@@ -1,0 +1,109 @@
+"""Moments moved off the way: how far an action leads, the way back, waiting before a grip."""
+
+import numpy as np
+import pytest
+import torch
+
+from robowm.policy.turning import Turning
+from robowm.train.astray import BACK, FAR_M, LATE, SHARE, SPREAD_M, WAIT, Astray
+from robowm.train.frames import Frames
+from robowm.train.goals import Goals, goal_rows
+from robowm.train.practice import practise
+
+STATE, ACTION = ["hand_x_m", "hand_y_m", "hand_z_m", "fingers"], ["dx", "dy", "dz", "gripper"]
+TURNING = Turning.of(STATE, ACTION)
+ASTRAY = Astray((0, 1, 2), (0, 1, 2), metres=0.05)
+
+
+def shown(metres: float = 0.05, lag: float = 0.4) -> Frames:
+    """Two episodes of a hand that follows what it is told by and by."""
+    rng = np.random.default_rng(0)
+    lengths = np.array([60, 80])
+    told = rng.normal(0, 0.3, (140, 4)).astype(np.float32)
+    told[:, 3] = np.where(np.arange(140) % 40 < 25, 1, -1)
+    place = np.zeros((140, 3))
+    for begin, end in ((0, 60), (60, 140)):
+        owed = np.zeros(3)
+        for row in range(begin, end - 1):
+            owed += metres * told[row, :3]
+            place[row + 1] = place[row] + (1 - lag) * owed
+            owed *= lag
+    ends = lengths.cumsum()
+    return Frames(
+        pixels=np.zeros((140, 1, 1, 3), np.uint8),
+        start=np.repeat(ends - lengths, lengths),
+        end=np.repeat(ends, lengths),
+        task=np.zeros(140, np.int64),
+        tasks=[""],
+        episode=np.repeat([0, 1], lengths),
+        columns={
+            "observation.state": np.c_[place, told[:, 3] * 0.03].astype(np.float32),
+            "action": told,
+        },
+    )
+
+
+@pytest.mark.parametrize("metres", [0.05, 0.01])
+def test_how_far_an_action_leads_is_read_off_the_demonstrations(metres: float) -> None:
+    assert TURNING is not None
+    found = Astray.of(shown(metres), np.arange(140), TURNING)
+    assert (found.place, found.move) == ((0, 1, 2), (0, 1, 2))
+    assert found.metres == pytest.approx(metres, rel=0.03)
+
+
+def test_three_in_ten_are_moved_mostly_level() -> None:
+    torch.manual_seed(0)
+    offsets_m = ASTRAY.offsets_m(5000)
+    some = offsets_m.norm(dim=1) > 0
+    assert float(some.float().mean()) == pytest.approx(SHARE, abs=0.02)
+    np.testing.assert_allclose(offsets_m[some].std(0), SPREAD_M, rtol=0.1)
+
+
+def test_the_way_back_is_as_long_as_the_way_there() -> None:
+    state, actions = torch.zeros(2, 3, 4), torch.randn(2, 9, 4)
+    valid, left = torch.ones(2, 8, dtype=torch.bool), torch.tensor([LATE, 20])
+    offset_m = torch.tensor([[0.03, -0.02, 0.01], [0.0, 0.0, 0.0]])
+    away, back, _ = ASTRAY.move_away(state, actions, valid, offset_m, left)
+    torch.testing.assert_close(away[0, :, :3], offset_m[:1].expand(3, -1))
+    change = back - actions[:, 1:]
+    torch.testing.assert_close(change[0, :, :3].sum(0) * 0.05, -offset_m[0])
+    assert change[0, len(BACK) :].abs().max() == 0 and change[0, :, 3].abs().max() == 0
+    assert change[1].abs().max() == 0 and away[1].abs().max() == 0
+    assert sum(BACK) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("far", "left", "waits"), [(2.0, 1, True), (0.5, 1, False), (2.0, 5, False)]
+)
+def test_who_is_far_away_waits_before_he_grips(far: float, left: int, waits: bool) -> None:
+    actions = torch.zeros(1, 9, 4)
+    actions[..., :3] = torch.arange(9)[:, None] / 10
+    actions[0, :, 3] = torch.tensor([1.0, 1, -1, -1, -1, -1, -1, -1, -1])  # grips a step later
+    valid = torch.tensor([[True] * 5 + [False] * 3])
+    offset_m = torch.tensor([[far * FAR_M, 0.0, 0.0]])
+    args = torch.zeros(1, 3, 4), actions, valid, offset_m, torch.tensor([left])
+    _, chunk, counted = ASTRAY.move_away(*args)
+    wait = WAIT if waits else 0
+    expected = torch.cat([torch.full((wait,), 1.0), actions[0, 1:, 3]])[:8]
+    torch.testing.assert_close(chunk[0, :, 3], expected)  # told as the step before was
+    assert counted.sum() == 5 + wait
+    still = chunk[0, :, 1]  # the way back is along x
+    torch.testing.assert_close(still[:wait], torch.zeros(wait))
+    torch.testing.assert_close(still[wait:], actions[0, 1 : 9 - wait, 1])
+
+
+def test_a_practised_hand_that_is_away_turns_with_its_way_back() -> None:
+    torch.manual_seed(0)
+    frames = shown()
+    ahead = goal_rows(frames, 2)
+    goals = Goals(frames.columns["observation.state"][ahead], ahead)
+    rows = np.arange(10, 50).repeat(25)
+    p = practise(frames, goals, rows, (3, 8), TURNING, lambda batch: batch, astray=ASTRAY)
+    place = torch.from_numpy(frames.columns["observation.state"][rows])[:, :3]
+    told = torch.from_numpy(frames.columns["action"][rows])
+    # whichever way it was turned: where it will be when the first half of the way back is done
+    lift_m = p.state[:, -1, 2] - place[:, 2]
+    moved = (p.actions[:, 0, 2] - told[:, 2]) * 0.05
+    away = (lift_m.abs() > 1e-6) & (torch.from_numpy(goals.rows[rows, 0] - rows) >= LATE)
+    assert 0.2 < float(away.float().mean()) < 0.35
+    torch.testing.assert_close(moved[away], -BACK[0] * lift_m[away], atol=1e-6, rtol=1e-3)
