@@ -3,17 +3,17 @@
     python benchmarks/action_head.py --work DIR --json benchmarks/results/action_head.json
 
 The head `goals` (`robowm.policy.way_head`) alone, trained on demonstrations without pictures and
-played in closed loop, where its goals are the expert's own: the pose at which it grasps, lets go,
-and draws back. A case changes a thing or two of what `policies/vipra.py` trains. Layouts are random
-(seeds of the block for evaluation, never the official 24, which this does not touch). Nothing is
-drawn. One process; run again after a kill it goes on.
+played in closed loop, where its goals are the expert's own: where its hand came to rest when it
+grasped, when it let go, and at the end. A case changes a thing or two of what `policies/vipra.py`
+trains. Layouts are random (seeds of the block for evaluation, never the official 24, which this
+does not touch). Nothing is drawn. One process; run again after a kill it goes on.
 """
 
 import json
 import os
 import platform
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,22 @@ from torch import Tensor
 from robowm.artefact import write_json
 from robowm.metrics.intervals import wilson
 from robowm.policy.eye import place_columns
+from robowm.policy.follow_through import steps_to_execute
 from robowm.policy.goal_head import GoalHead
+from robowm.policy.keyframes import next_keyframes
 from robowm.policy.turning import Turning
 from robowm.policy.way_head import WayHead
 from robowm.sim.perform import episode
 from robowm.sim.seeds import DEMONSTRATION, EVALUATION
 from robowm.sim.simpler.env import ACTION_NAMES, STATE_NAMES, TASKS, SimplerEnv
-from robowm.sim.simpler.expert import true_goals
+from robowm.sim.simpler.scene import CONTROL_HZ
+from robowm.train.astray import Astray
 from robowm.train.frames import Frames
-from robowm.train.goals import Goals, goal_rows
-from robowm.train.practice import MIRRORED, practise
+from robowm.train.goals import Goals, at_rest, goal_rows
+from robowm.train.practice import MIRRORED, draw, practise
 
-HORIZON, EXECUTED, SUBGOALS = 8, 4, 2
-BATCH, RATE = 256, 1e-3
+HORIZON, EXECUTED, SUBGOALS = 8, 1, 2
+BATCH, RATE = 512, 3e-3
 FIRST_LAYOUT = 900_000
 DEMOS = 25
 
@@ -55,6 +58,7 @@ class Case:
         mirrored: share of samples that are mirrored.
         exchanged: whether later goals are exchanged, see `practise`.
         ways: by shares of the ways to the goals; False: a plain network.
+        astray: whether some moments are moved away, see `robowm.train.astray`.
     """
 
     turned: bool = True
@@ -64,8 +68,10 @@ class Case:
     mirrored: float = MIRRORED
     exchanged: bool = True
     ways: bool = True
+    astray: bool = True
 
 
+PLAIN = Case(ways=False, astray=False)
 CASES = {
     "as in policies/vipra.py": Case(),
     "two moments of proprioception": Case(moments=2),
@@ -76,13 +82,16 @@ CASES = {
     "3 demonstrations a task": Case(demos=3),
     "1 demonstration a task": Case(demos=1),
     "3 demonstrations a task, later goals not exchanged": Case(demos=3, exchanged=False),
-    "plain network": Case(ways=False),
-    "plain network, 10 demonstrations a task": Case(demos=10, ways=False),
-    "plain network, 3 demonstrations a task": Case(demos=3, ways=False),
-    "plain network, 1 demonstration a task": Case(demos=1, ways=False),
-    "plain network, neither turned nor mirrored": Case(turned=False, ways=False),
-    "plain network, none mirrored": Case(mirrored=0, ways=False),
-    "plain network, 3 demonstrations a task, none mirrored": Case(demos=3, mirrored=0, ways=False),
+    "none astray": Case(astray=False),
+    "3 demonstrations a task, none astray": Case(demos=3, astray=False),
+    "1 demonstration a task, none astray": Case(demos=1, astray=False),
+    "plain network": PLAIN,
+    "plain network, 10 demonstrations a task": replace(PLAIN, demos=10),
+    "plain network, 3 demonstrations a task": replace(PLAIN, demos=3),
+    "plain network, 1 demonstration a task": replace(PLAIN, demos=1),
+    "plain network, neither turned nor mirrored": replace(PLAIN, turned=False),
+    "plain network, none mirrored": replace(PLAIN, mirrored=0),
+    "plain network, 3 demonstrations a task, none mirrored": replace(PLAIN, demos=3, mirrored=0),
 }
 
 
@@ -211,8 +220,7 @@ class Head:
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         rows, frames = demos.rows(case.demos), demos.frames
-        ahead = goal_rows(frames, SUBGOALS)
-        goals = Goals(frames.columns["observation.state"][ahead], ahead)
+        goals = rest_goals(frames)
         stats = {}
         for key, values in frames.columns.items():
             used = torch.from_numpy(values[rows].astype(np.float32))
@@ -224,13 +232,14 @@ class Head:
             net = way_head(sizes, stats, frames.columns["action"][rows])
         head = cls(net, stats, case.moments)
         turning = Turning.of(STATE_NAMES, ACTION_NAMES) if case.turned else None
+        astray = Astray.of(frames, rows, turning) if case.astray and turning else None
         optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
-            chosen = rng.choice(rows, BATCH)
+            chosen = draw(rng, rows, goals, BATCH)
             shape = case.moments, HORIZON
             ways = case.mirrored, case.exchanged
-            p = practise(frames, goals, chosen, shape, turning, head.normal, *ways)
+            p = practise(frames, goals, chosen, shape, turning, head.normal, *ways, astray)
             error = (net(p.state, p.subgoals) - p.actions).abs().mean(-1) * p.valid
             optimizer.zero_grad()
             (error.sum() / p.valid.sum()).backward()
@@ -245,21 +254,24 @@ class Head:
 
     def play(self, env: SimplerEnv, seed: int, case: Case) -> str:
         """How far one episode came, see `robowm.sim.simpler.tally`."""
+        goals = experts_goals(env, seed)
         observation, info = env.reset(seed=seed)
-        goals = true_goals(env.config.task, env.privileged())
         spread = np.random.default_rng(seed).normal(0, case.goal_error_m / 2**0.5, (2, 2))
         goals[0, :2] += spread[0]
         goals[1:, :2] += spread[1]
         seen: deque[np.ndarray] = deque(maxlen=self.moments)
         chunk: list[np.ndarray] = []
-        at, ended = 0, False
+        at, told, ended = 0, None, False
         while not ended:
             seen.append(observation["state"])
             if not chunk:
                 moments = np.stack([*[seen[0]] * (self.moments - len(seen)), *seen])
                 ahead = goals[[at, min(at + 1, 2)]]
-                chunk = list(self._plan(moments, ahead)[:EXECUTED])
+                plan = self._plan(moments, ahead)
+                count = steps_to_execute(torch.from_numpy(plan[:, -1]), told, EXECUTED)
+                chunk = list(plan[:count])
             action = chunk.pop(0)
+            told = float(action[-1])
             at = max(at, 1 if action[-1] < 0 else 2 if at else 0)
             observation, _, _, ended, info = env.step(np.clip(action, -1, 1))
         return str(info["stage"])
@@ -272,6 +284,26 @@ class Head:
         mean, spread = self.stats["action"]
         planned: np.ndarray = (chunk * spread + mean).numpy()
         return planned
+
+
+def rest_goals(frames: Frames) -> Goals:
+    """Of every moment where the hand comes to rest at the next keyframes."""
+    state, ahead = frames.columns["observation.state"], goal_rows(frames, SUBGOALS)
+    place = state[:, place_columns(STATE_NAMES)]
+    rest = at_rest(place, frames.start, frames.end, CONTROL_HZ)[ahead]
+    states = state[ahead]
+    states[..., :-1] = state[rest][..., :-1]
+    return Goals(states, ahead)
+
+
+def experts_goals(env: SimplerEnv, seed: int) -> np.ndarray:
+    """(3, S): where the undisturbed expert's hand rests when it grasps, lets go and is done."""
+    steps = episode(env, seed, noise=0.0)[:-1]
+    state, action = (np.stack([step[key] for step in steps]) for key in ("state", "action"))
+    ahead = next_keyframes(action[:, -1], 3)[0]
+    begin, end = np.zeros(len(steps), int), np.full(len(steps), len(steps))
+    rest = at_rest(state[:, place_columns(STATE_NAMES)], begin, end, CONTROL_HZ)[ahead]
+    return np.concatenate([state[rest][:, :-1], state[ahead][:, -1:]], axis=1)
 
 
 def way_head(
