@@ -56,6 +56,8 @@ $(MESHES)/data:
 		tar -xJf '$(SHARED)/widowx_assets.tar.xz' -C $(MESHES) --strip-components 1; \
 	else $(DOWNLOAD) bridge_v2_real2sim && $(DOWNLOAD) widowx250s; fi
 
+# One thread: on a busy machine threads that wait for each other make a test 50 times slower.
+test: export OMP_NUM_THREADS := 1
 test: install
 	$(BIN)/python -m pytest
 
