@@ -82,7 +82,7 @@ def find_goals(
     goals = Goals(states[rows].astype(np.float32), rows, released=let_go(frames))
     if places is None:
         return goals
-    rest = where_at_rest(frames, places, config.state_places, config.control_hz)[rows]
+    rest = where_at_rest(frames, places, filmed, config.state_places, config.control_hz)[rows]
     goals.states[..., :-1] = states[rest][..., :-1]
     taken = what_was_taken(frames, places, config.control_hz)
     if filmed.any():
@@ -91,25 +91,28 @@ def find_goals(
 
 
 def where_at_rest(
-    frames: Frames, places: np.ndarray, columns: Sequence[int], control_hz: float
+    frames: Frames,
+    places: np.ndarray,
+    filmed: np.ndarray,
+    columns: Sequence[int],
+    control_hz: float,
 ) -> np.ndarray:
     """int64 (N,): `at_rest` by the hand's place where that is known, else by where it is seen.
 
     A hand that rises towards the camera seems to rest.
 
     Args:
-        frames: with a column `observation.state`, NaN in video.
+        frames: with a column `observation.state`.
         places: (N, 2), where the hand is seen.
+        filmed: bool (N,), rows of video, whose states are made up.
         columns: of the state, its place; none: it has no such.
         control_hz: rows a second.
     """
-    rest = at_rest(places, frames.start, frames.end, control_hz)
+    seen = at_rest(places, frames.start, frames.end, control_hz)
     if not len(columns):
-        return rest
+        return seen
     hand = frames.columns["observation.state"][:, list(columns)]
-    known = np.isfinite(hand).all(1)
-    told = at_rest(np.where(known[:, None], hand, 0), frames.start, frames.end, control_hz)
-    return np.where(known, told, rest)
+    return np.where(filmed, seen, at_rest(hand, frames.start, frames.end, control_hz))
 
 
 def at_rest(

@@ -20,7 +20,7 @@ def test_where_the_place_is_known_the_picture_does_not_tell_who_rests() -> None:
     x = np.array([0, 2, 4, 5, 5.2, 5.2, 5.3, 7, 9, 9.1])
     hand = np.stack([x, 0 * x, 0 * x], axis=1)
     seen = np.stack([[0, 1, 2, 2, 2.5, 3, 4, 4, 5, 6], 0 * x], axis=1)  # stands where it rises
-    states = np.concatenate([np.c_[hand, x], np.full((10, 4), np.nan)])
+    states = np.concatenate([np.c_[hand, x], np.ones((10, 4))])  # of video they are made up
     frames = Frames(
         pixels=np.zeros((20, 1, 1, 3), np.uint8),
         start=np.repeat([0, 10], 10),
@@ -31,12 +31,13 @@ def test_where_the_place_is_known_the_picture_does_not_tell_who_rests() -> None:
         columns={"observation.state": states},
     )
     places = np.concatenate([seen, seen])
-    rest = where_at_rest(frames, places, (0, 1, 2), control_hz=5.0)
+    filmed = np.repeat([False, True], 10)
+    rest = where_at_rest(frames, places, filmed, (0, 1, 2), control_hz=5.0)
     np.testing.assert_array_equal(rest[:10], at_rest(hand, frames.start[:10], frames.end[:10], 5.0))
     by_sight = at_rest(places, frames.start, frames.end, 5.0)
     np.testing.assert_array_equal(rest[10:], by_sight[10:])  # video
     assert (rest[:10] != by_sight[:10]).any()
-    np.testing.assert_array_equal(where_at_rest(frames, places, (), 5.0), by_sight)
+    np.testing.assert_array_equal(where_at_rest(frames, places, filmed, (), 5.0), by_sight)
 
 
 def test_how_far_ahead_is_looked_goes_by_the_clock() -> None:
