@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from robowm.policy.cameras import Cameras
 from robowm.policy.goal_head import MOVED, plain
@@ -90,6 +91,8 @@ class GoalReader(nn.Module):
             gripper: (B, T), the state's last number, oldest first.
             done: (B,), from 0 to 1, whether all is done.
         """
+        # as large as the gripper's numbers: what depends on both is learnt in a short training, too
+        words = F.layer_norm(words, words.shape[-1:])
         told = torch.cat([words, gripper, done[:, None]], dim=1)[:, None]
         which = self.which.expand(len(words), -1, -1)
         told = torch.cat([told.expand(-1, which.shape[1], -1), which], dim=-1)
