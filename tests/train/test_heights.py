@@ -1,4 +1,4 @@
-"""Heights of goals that depend on the task and the phase together are learnt in a short training."""
+"""Heights that depend on the task and the phase together are learnt in a short training, too."""
 
 from collections.abc import Mapping
 
