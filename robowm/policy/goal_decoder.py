@@ -66,11 +66,11 @@ class GoalDecoder(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses, by name.
 
-        `action_l1` on valid actions, of the practice where there is some, and there `height_l1`,
-        of heights that need no picture; where they are shown,
-        `subgoal_l1`, `heading_nats`, cross-entropy of how the hand will be turned there,
-        `place_nats`, cross-entropy of the first G points' maps, and `outline`, of what will be
-        taken. Of samples of video only the last two: what is read off a film is the hand's place.
+        `action_l1` on valid actions, of the practice where there is some, and then `height_l1`, of
+        heights that need no picture; where they are shown, `subgoal_l1`, `heading_nats`,
+        cross-entropy of how the hand will be turned there, `place_nats`, cross-entropy of the first
+        G points' maps, and `outline`, of what will be taken. Of samples of video only the last two:
+        what is read off a film is the hand's place.
 
         Args:
             frames: float32 (B, T, 3, S, S) in [0, 1].
@@ -181,8 +181,7 @@ class _Looked:
         found: points.
         words: (B, D), the instruction.
         outline: (B, S, S), logits, of what will be taken.
-        picture: (B, 3, S, S), moved by `moved`, see `Demonstrated`, as for
-            `released`.
+        picture: (B, 3, S, S), moved by `moved`; that and `released` as in `Demonstrated`.
     """
 
     found: Found

@@ -25,9 +25,9 @@ class GoalReader(nn.Module):
     told by the instruction, the gripper and whether all is done, by which a hand that is to close
     and one that has let go differ: a few demonstrations would have it told by where the arm is,
     and in the next episode it is elsewhere. All is done if something was let go and nothing is
-    outlined that will be taken. How the hand will be turned
-    is found by turning the picture about there (`robowm.policy.heading`), where there is a camera
-    and the state holds directions; else it is read off what is seen.
+    outlined that will be taken. How the hand will be turned is found by turning the picture about
+    there (`robowm.policy.heading`), where there is a camera and the state holds directions; else it
+    is read off what is seen.
 
     Args:
         width: D, length of a token.

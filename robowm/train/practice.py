@@ -79,9 +79,9 @@ def practise(
         actions=normal["action"],
         valid=counted.to(moments.device),
         told=demonstrated,
-        asked=torch.from_numpy(frames.task[rows]),
+        asked=torch.from_numpy(frames.task[rows]).to(moments.device),
         tasks=frames.tasks,
-        done=torch.from_numpy(goals.done(rows)),
+        done=torch.from_numpy(goals.done(rows)).to(moments.device),
     )
 
 
