@@ -20,7 +20,7 @@ SHARE = 0.3
 SPREAD_M = (0.025, 0.025, 0.007)
 BACK = (0.5, 0.3, 0.2)  # of the way back, in each of the next steps
 FAR_M, LATE, WAIT = 0.01, 3, 2
-LAGS = 4
+LAGS, LEAST_M = 4, 1e-3
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,17 @@ class Astray:
     metres: float
 
     @classmethod
-    def of(cls, frames: Frames, rows: np.ndarray, turning: Turning) -> Self:
-        """Read off demonstrations, the rows (N,), how far an action leads, its echoes added up."""
+    def of(cls, frames: Frames, rows: np.ndarray, turning: Turning) -> Self | None:
+        """Read off demonstrations, the rows (N,), how far an action leads, its echoes added up;
+        None where that is nowhere."""
         (place,), (move,) = turning.places, turning.moves
         state, action = (frames.columns[name] for name in ("observation.state", "action"))
         at = rows[(rows - LAGS >= frames.start[rows]) & (rows + 1 < frames.end[rows])]
         moved_m = (state[at + 1] - state[at])[:, place].reshape(-1)
         told = [action[at - lag][:, move].reshape(-1) for lag in range(LAGS)]
         echoes = np.linalg.lstsq(np.stack(told, axis=1), moved_m, rcond=None)[0]
-        return cls(place, move, float(echoes.sum()))
+        metres = float(echoes.sum())
+        return cls(place, move, metres) if metres > LEAST_M else None
 
     def offsets_m(self, count: int) -> Tensor:
         """float32 (count, 3), how far away each of as many moments is; 0 where it stays."""

@@ -47,8 +47,17 @@ def shown(metres: float = 0.05, lag: float = 0.4) -> Frames:
 def test_how_far_an_action_leads_is_read_off_the_demonstrations(metres: float) -> None:
     assert TURNING is not None
     found = Astray.of(shown(metres), np.arange(140), TURNING)
+    assert found is not None
     assert (found.place, found.move) == ((0, 1, 2), (0, 1, 2))
     assert found.metres == pytest.approx(metres, rel=0.03)
+
+
+@pytest.mark.parametrize("rows", [np.arange(140), np.arange(4)])
+def test_a_hand_that_stands_still_is_not_moved_away(rows: np.ndarray) -> None:
+    assert TURNING is not None
+    frames = shown()
+    frames.columns["observation.state"][:, :3] = 0.2
+    assert Astray.of(frames, rows, TURNING) is None
 
 
 def test_three_in_ten_are_moved_mostly_level() -> None:
