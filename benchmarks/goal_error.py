@@ -29,7 +29,7 @@ from robowm.errors import UserError
 from robowm.latent.reality.truth import column_names
 from robowm.policy.eye import place_columns
 from robowm.policy.goal_decoder import GoalDecoder
-from robowm.policy.keyframes import next_keyframes
+from robowm.policy.keyframes import next_keyframes, released
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
 from robowm.policy.turning import directions_of
 from robowm.train.goals import at_rest
@@ -102,10 +102,12 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
         names = column_names(demos, "observation.state")
         places, count = state[:, place_columns(names)], len(state)
         rest = at_rest(places, np.zeros(count, int), np.full(count, count), demos.fps)
-        ahead = rest[next_keyframes(demos.column("action", episode)[:, -1], 1)]
+        gripper = demos.column("action", episode)[:, -1]
+        ahead, let_go = rest[next_keyframes(gripper, 1)], released(gripper)
         frames = demos.frames(episode, demos.camera())
         for row in range(0, len(state), EVERY):
-            goal = foretold(controller, frames, state, row, demos.tasks[episode])
+            told = demos.tasks[episode], float(let_go[row])
+            goal = foretold(controller, frames, state, row, told)
             off = difference(goal, state[ahead[row, 0]], names)
             rows["first" if row == 0 else "later"].append(off)
     what_is_off = ("ground_cm", "height_cm", "heading_deg")
@@ -122,20 +124,25 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
 
 
 def foretold(
-    controller: LeRobotController, frames: np.ndarray, state: np.ndarray, row: int, task: str
+    controller: LeRobotController,
+    frames: np.ndarray,
+    state: np.ndarray,
+    row: int,
+    told: tuple[str, float],
 ) -> np.ndarray:
-    """The first subgoal (S,) at one frame, in the robot's units."""
+    """The first subgoal (S,) at one frame, in the robot's units; told the instruction, and 1 where
+    the hand has let something go, as the policy is when it acts."""
     policy = controller.policy
     moments = np.maximum(np.arange(row + 1 - policy.config.n_obs_steps, row + 1), 0)
     pictures = torch.from_numpy(frames[moments]).permute(0, 3, 1, 2).float()[None] / 255
     batch = {
         policy.config.camera: pictures,
         "observation.state": torch.from_numpy(state[moments])[None],
-        "task": [task],
+        "task": [told[0]],
     }
     ready = controller.pre(batch)
     goals = policy.decoder.foretell(
-        policy._frames(ready), policy._task(ready), policy._state(ready)
+        policy._frames(ready), policy._task(ready), policy._state(ready), torch.tensor([told[1]])
     )
     normaliser = next(step for step in controller.pre.steps if hasattr(step, "norm_map"))
     stats = normaliser._tensor_stats["observation.state"]

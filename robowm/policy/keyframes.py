@@ -38,6 +38,13 @@ def next_keyframes(gripper: np.ndarray, count: int) -> np.ndarray:
     return found[np.minimum(which, len(found) - 1)]
 
 
+def released(gripper: np.ndarray) -> np.ndarray:
+    """float32 (T,): 1 where it was told to open, after it was shut, at an earlier step."""
+    open_ = opened(gripper)
+    opens = np.append([False, False], ~open_[:-1] & open_[1:])[: len(open_)]
+    return np.maximum.accumulate(opens).astype(np.float32)
+
+
 def opened(gripper: np.ndarray) -> np.ndarray:
     """bool (T,): on the upper side of the middle of the range of what the gripper is told (T,)."""
     return np.asarray(gripper > (float(gripper.min()) + float(gripper.max())) / 2)

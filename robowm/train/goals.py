@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robowm.policy.keyframes import next_keyframes, opened
+from robowm.policy.keyframes import next_keyframes, released
 from robowm.train.eyes import Eyes, learn_eyes
 from robowm.train.frames import Frames
 from robowm.train.hindsight import Taken, what_was_taken
@@ -154,13 +154,9 @@ def steadied(places: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarr
 
 def let_go(frames: Frames) -> np.ndarray:
     """float32 (N,): 1 where the gripper has been told to open, after it was shut, before."""
-    open_ = frames.columns["action"][:, -1]
-    parts = []
-    for start in np.unique(frames.start):
-        told = opened(open_[start : frames.end[start]])
-        opens = np.append([False, False], ~told[:-1] & told[1:])[: len(told)]
-        parts.append(np.maximum.accumulate(opens))
-    return np.concatenate(parts).astype(np.float32)
+    gripper = frames.columns["action"][:, -1]
+    starts = np.unique(frames.start)
+    return np.concatenate([released(gripper[start : frames.end[start]]) for start in starts])
 
 
 def goal_rows(frames: Frames, count: int) -> np.ndarray:
