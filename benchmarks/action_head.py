@@ -122,7 +122,8 @@ def main(args: Args) -> None:
     runs: dict[str, list[dict[str, Any]]] = {}
     for seed in range(args.seeds):
         for name in args.cases:
-            kept = args.work / f"{name} {seed} {args.layouts} {args.steps}.json"
+            words = f"{name} {seed} {args.layouts} {args.steps}".replace("/", "-")
+            kept = args.work / f"{words}.json"
             if not kept.exists():
                 demos = demos or Demos.record(envs)
                 head, case = Head.train(demos, CASES[name], seed, args.steps), CASES[name]
