@@ -83,6 +83,7 @@ ARMS = {
     "scratch": "demonstrations alone",
     "seen": "where the hand goes in the wide video, as seen: no action, no state of it is read",
     "pretrained": "a world model of the wide video first; its actions are not read",
+    "lapa": "as pretrained, but LAPA's way: one latent action foretold, no frame; a step at a time",
     "vpt": "the wide video as further demonstrations, its actions read off latents by the map",
     "ceiling": "the wide video as further demonstrations, with its true actions",
     "act": "LeRobot's ACT, demonstrations alone",
@@ -91,6 +92,7 @@ ARMS = {
 }
 LEROBOT = ("act", "diffusion", "vqbet")
 WITHOUT_GOALS = ("vpt", *LEROBOT)
+RECIPES = {"lapa": "baselines/lapa"}  # the other arms': small
 
 
 @dataclass(frozen=True)
@@ -272,15 +274,18 @@ class Run:
                 suite = task + "_varied" * varied
                 yield recorded(suite, path, PROTOCOL.wide, PROTOCOL.wide_seed)
         model, extra, more = "scratch", [], []
-        if self.arm in ("pretrained", "vpt"):
-            yield from labelled(wide, None)
-        if self.arm == "pretrained":
-            world = work / ("narrow_" * varied + f"world_{self.seed}")
-            words = ["robowm", "pretrain", *map(str, wide), "--recipe", "small"]
-            words += ["--train.seed", str(self.seed), "--out", str(world)]
+        recipe = RECIPES.get(self.arm, "small")
+        if self.arm in ("pretrained", "lapa"):
+            labels = "lapa" if self.arm == "lapa" else "default"
+            yield from labelled(wide, None, recipe, labels)
+            kind = "lapa_" * (self.arm == "lapa")
+            world = work / ("narrow_" * varied + kind + f"world_{self.seed}")
+            words = ["robowm", "pretrain", *map(str, wide), "--recipe", recipe]
+            words += ["--labels", labels, "--train.seed", str(self.seed), "--out", str(world)]
             yield words, world / "model.safetensors"
             model = str(world)
         elif self.arm == "vpt":
+            yield from labelled(wide, None)
             yield from self._pseudo(demos, wide)
             extra = [self._map / "video" / path.name for path in wide]
             more = ["--policy.no-use-state"]  # video has no proprioception
@@ -288,7 +293,7 @@ class Run:
             extra = wide
         elif self.arm == "seen":
             more = ["--video", *map(str, wide), "--hand-steps", str(PROTOCOL.hand_steps)]
-        words = ["robowm", "finetune", model, *map(str, [*demos, *extra]), "--recipe", "small"]
+        words = ["robowm", "finetune", model, *map(str, [*demos, *extra]), "--recipe", recipe]
         words += ["--train.steps", str(steps), "--train.seed", str(self.seed)]
         yield [*words, *more, "--out", str(self.policy)], self.policy / "model.safetensors"
 
@@ -346,13 +351,16 @@ def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str],
     return words, out / "robowm.json"
 
 
-def labelled(datasets: list[Path], labeller: str | None) -> Iterator[tuple[list[str], Path]]:
+def labelled(
+    datasets: list[Path], labeller: str | None, recipe: str = "small", name: str = "default"
+) -> Iterator[tuple[list[str], Path]]:
     """The commands that label; without a labeller the first dataset's is trained and used."""
+    folder = "labels" if name == "default" else f"labels.{name}"
     for path in datasets:
-        words = ["robowm", "label", str(path)]
-        words += ["--labeller", labeller] if labeller else ["--recipe", "small"]
-        yield words, path / "labels" / "robowm.json"
-        labeller = labeller or str(datasets[0] / "labels" / "model")
+        words = ["robowm", "label", str(path), "--name", name]
+        words += ["--labeller", labeller] if labeller else ["--recipe", recipe]
+        yield words, path / folder / "robowm.json"
+        labeller = labeller or str(datasets[0] / folder / "model")
 
 
 def perform(command: list[str], made: Path) -> None:

@@ -102,6 +102,21 @@ def test_narrow_labels_and_wide_video_are_kept_apart_from_the_rest(
     assert len({ladder.layouts(one) for one in (args, narrow, tuned, published)}) == 4
 
 
+def test_lapa_has_labels_and_a_world_model_of_its_own(ladder: ModuleType, tmp_path: Path) -> None:
+    args = ladder.Args(work=tmp_path, json=tmp_path / "x.json")
+    ours, lapa = ([*ladder.Run(args, 3, 0, 0, arm).commands()] for arm in ("pretrained", "lapa"))
+    trains = ("label", "pretrain", "finetune")
+    for words, made in lapa:
+        if words[1] in trains and "--labeller" not in words:
+            assert words[words.index("--recipe") + 1] == "baselines/lapa"
+        if words[1] in trains[:2]:
+            flag = {"label": "--name", "pretrain": "--labels"}[words[1]]
+            assert words[words.index(flag) + 1] == "lapa"
+            assert made not in [other for _, other in ours]
+    (words,) = [words for words, _ in lapa if words[1] == "finetune"]
+    assert words[2] == str(tmp_path / "lapa_world_0")
+
+
 def test_gains_are_of_matched_runs_and_average_the_rungs(ladder: ModuleType) -> None:
     def run(arm: str, rung: int, seed: int, successes: int) -> dict[str, object]:
         ends = ["success"] * successes + ["dropped"] * (4 - successes)
