@@ -55,14 +55,24 @@ def run(args: Args) -> int:
         f"{done.period_p50_s * 1e3:.1f} ms, p99 {done.period_p99_s * 1e3:.1f} ms; "
         f"missed {done.missed} of {done.ticks + done.missed} ticks"
     )
-    reasons = ", ".join(f"{name} {n}" for name, n in done.interventions.items()) or "none"
-    print(f"gate      {reasons}")
+    for line in _gate(done.interventions, done.ticks):
+        print(f"gate      {line}")
     print(f"log       {out}, {done.ticks} frames in {done.episodes} episodes")
     if profile.afterwards and not done.already_there:
         print(f"now       {profile.afterwards}")
     if done.stopped.startswith("fault"):
         return 1
     return 130 if done.stopped == "interrupted" else 0
+
+
+def _gate(interventions: dict[str, int], ticks: int) -> list[str]:
+    """What became of commands that were not sent as asked for: a line a reason."""
+    from robowm.robot.gate import MEANING, GateCode
+
+    return [
+        f"{name} in {count} of {ticks} ticks: {MEANING[GateCode[name]]}"
+        for name, count in interventions.items()
+    ] or ["no command was changed"]
 
 
 def _next_free(folder: Path, robot: str) -> Path:

@@ -39,6 +39,17 @@ class GateCode(IntFlag):
     FAULT = 256
 
 
+MEANING = {
+    GateCode.SHAPE: "refused, another number of joints",
+    GateCode.NONFINITE: "refused, not a finite number",
+    GateCode.JUMP: "refused, too far from the command before it",
+    GateCode.MEASUREMENT: "refused, the arm's own position is not a finite number",
+    GateCode.STALE: "refused, the observation was too old",
+    GateCode.POSITION: "narrowed, beyond a joint's limits",
+    GateCode.LEAD: "narrowed, too far ahead of the arm",
+    GateCode.STEP: "narrowed, faster than a joint may move",
+    GateCode.FAULT: "held, after refusals in a row",
+}
 REFUSALS = (
     GateCode.SHAPE | GateCode.NONFINITE | GateCode.JUMP | GateCode.MEASUREMENT | GateCode.STALE
 )

@@ -1,6 +1,8 @@
 import pytest
 
 from robowm.__main__ import main
+from robowm.cli.deploy import _gate
+from robowm.robot.gate import MEANING, GateCode
 
 
 def test_an_unknown_robot_is_named_with_its_nearest(capsys, tmp_path) -> None:
@@ -39,5 +41,14 @@ def test_a_second_in_real_time_prints_rate_gate_and_log(capsys, tmp_path) -> Non
     said = capsys.readouterr().out
     assert "emulated arm (physics simulation), not hardware" in said
     assert "of 30 Hz" in said and "missed" in said and f"log       {out}" in said
+    assert "gate      no command was changed" in said
     assert main(words) == 0
     assert "the arm did not move" in capsys.readouterr().out
+
+
+def test_every_reason_of_the_gate_is_in_words() -> None:
+    assert set(MEANING) == set(GateCode) - {GateCode.CLEAN}
+    assert _gate({"JUMP": 1, "STEP": 203}, 233) == [
+        "JUMP in 1 of 233 ticks: refused, too far from the command before it",
+        "STEP in 203 of 233 ticks: narrowed, faster than a joint may move",
+    ]
