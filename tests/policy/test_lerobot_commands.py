@@ -7,7 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from lerobot.configs import FeatureType, PolicyFeature
+
+from robowm.episodes import Episodes
+from robowm.policy.configuration_vipra import VipraConfig
+from robowm.policy.modeling_vipra import VipraPolicy
+from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 
 SMALL = {
     "size_px": 32,
@@ -21,17 +29,23 @@ SMALL = {
 }
 
 
-def lerobot_train(cwd: Path, *flags: str) -> Path:
-    """Run `lerobot-train` in a folder; returns its newest checkpoint."""
-    always = ["--wandb.enable=false", "--num_workers=0", "--batch_size=2"]
+def lerobot(command: str, cwd: Path, *flags: str) -> str:
+    """Run one of LeRobot's commands in a folder; returns what it logged."""
     done = subprocess.run(
-        [sys.executable, "-m", "lerobot.scripts.lerobot_train", *always, *flags],
+        [sys.executable, "-m", f"lerobot.scripts.lerobot_{command}", *flags],
         cwd=cwd,
         env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(cwd / "cache")},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
+
+
+def lerobot_train(cwd: Path, *flags: str) -> Path:
+    """Run `lerobot-train` in a folder; returns its newest checkpoint."""
+    always = ["--wandb.enable=false", "--num_workers=0", "--batch_size=2"]
+    lerobot("train", cwd, *always, *flags)
     output = next(f.partition("=")[2] for f in flags if f.startswith("--output_dir"))
     return cwd / output / "checkpoints" / "last" / "pretrained_model"
 
@@ -89,3 +103,30 @@ def test_it_starts_from_a_policy(trained: tuple[Path, Path]) -> None:
         "--steps=1",
     )
     assert json.loads((tuned / "config.json").read_text())["width"] == SMALL["width"]
+
+
+def test_it_drives_the_emulated_arm(tmp_path: Path) -> None:
+    config = VipraConfig(
+        device="cpu",
+        **SMALL,
+        input_features={
+            "observation.images.front": PolicyFeature(FeatureType.VISUAL, (3, 96, 96)),
+            "observation.state": PolicyFeature(FeatureType.STATE, (6,)),
+        },
+        output_features={"action": PolicyFeature(FeatureType.ACTION, (6,))},
+    )
+    stats = {"mean": torch.zeros(6), "std": torch.ones(6)}
+    VipraPolicy(config).save_pretrained(tmp_path / "policy")
+    both = {"observation.state": stats, "action": stats}
+    for part in make_vipra_pre_post_processors(config, both):
+        part.save_pretrained(tmp_path / "policy")
+    flags = ["--robot.type=so101_emulated", "--policy.path=policy", "--play_sounds=false"]
+    dataset = {"repo_id": "local/rollout_arm", "root": "log", "push_to_hub": "false"}
+    dataset |= {"single_task": "wave", "fps": "10"}
+    flags += ["--strategy.type=sentry", "--fps=10", "--duration=2"]
+    flags += [f"--dataset.{name}={value}" for name, value in dataset.items()]
+    assert "Rollout finished" in lerobot("rollout", tmp_path, *flags)
+    log = Episodes(tmp_path / "log")
+    assert len(log) == 1 and log.features["action"]["shape"] == [6]
+    asked = log.column("action", 0)
+    assert len(asked) > 2 and np.isfinite(asked).all() and np.ptp(asked, axis=0).all()
