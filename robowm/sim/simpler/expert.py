@@ -25,7 +25,6 @@ SIDEWAYS_BELOW_M = 0.03  # no motion sideways when it must rise by more
 UP_M = 0.05
 GRIPPER_STEPS = 2
 HOLD_STEPS = 3
-OPEN_M, HELD_OPEN_M = 0.076, 0.04  # of the fingers: open, and closed about something
 HELD_M = 0.05  # the object's axis is nearer than this to the hand, or it was lost
 DOWN = np.array([0.0, 0.0, -1.0])
 
@@ -157,24 +156,6 @@ def release_point(recipe: Recipe, now: Privileged, grasp_m: np.ndarray) -> np.nd
     if recipe.least_m is not None:
         height += float(grasp_m[2]) - now.table_z_m
     return np.array([*now.target.pos_m[:2], height])
-
-
-def true_goals(task: str, now: Privileged) -> np.ndarray:
-    """States (3, 10) of an episode's keyframes, as the expert means them, before anything moved.
-
-    At the grasp, at the release and drawn back; the fingers' widths are usual ones.
-    """
-    recipe = RECIPES[task]
-    axes = grasp_axes(now.source, recipe.square)
-    grasp_m = grasp_point(recipe, now)
-    release_m = release_point(recipe, now, grasp_m)
-    places_m = (grasp_m, release_m, release_m - UP_M * DOWN)
-    return np.array(
-        [
-            [*place_m, *axes[:, 0], *axes[:, 1], fingers_m]
-            for place_m, fingers_m in zip(places_m, (OPEN_M, HELD_OPEN_M, OPEN_M), strict=True)
-        ]
-    )
 
 
 def grasp_axes(source: Frame, square: bool) -> np.ndarray:
