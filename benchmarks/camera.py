@@ -10,10 +10,8 @@ agreement is below the limit. Columns named `first_*` are the same with the issu
 version: similarity by RANSAC on the border alone, no texture test, no still-camera prior.
 """
 
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 import tyro
+from _versions import versions
 from motion_scenes import Scene, SceneConfig, corpus_pictures, make_scene, noise_pictures
 
 from robowm.artefact import write_json
@@ -76,8 +75,7 @@ def main(args: Args) -> None:
         "seed": args.seed,
         "config": MotionConfig(),
         "min_agreement": MIN_AGREEMENT,
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("opencv-python", "numpy")},
+        "versions": versions("opencv-python", "numpy"),
         "by_size_and_camera": by_size_and_camera(cells),
         "cells": cells,
     }

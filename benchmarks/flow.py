@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +27,7 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 import tyro
+from _versions import versions
 
 from robowm.artefact import write_json
 from robowm.motion.config import RANDOM_WEIGHTS, Estimator, MotionConfig
@@ -84,8 +84,7 @@ def main(args: Args) -> None:
         "default": MotionConfig(),
         "farneback_usual": FARNEBACK,
         "farneback_tuned": FARNEBACK_TUNED,
-        "versions": {"python": platform.python_version()}
-        | {n: version(n) for n in ("opencv-python", "numpy", "torch", "torchvision")},
+        "versions": versions("opencv-python", "numpy", "torch", "torchvision"),
         "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         "truth_fits": {"below": TRUTH_FITS, "pairs": fit},
         "groups": tables,

@@ -21,13 +21,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from _versions import versions
 
 from robowm.artefact import write_json
+from robowm.errors import nearest
 
 TINY = ["--recipe", "tiny"]
 LONGER = [*TINY, "--train.steps", "60", "--train.checkpoint-every-s", "1"]
@@ -45,6 +46,8 @@ class Args:
     """kills per stage"""
     seed: int = 0
     """seed of the moments"""
+    stages: tuple[str, ...] = ()
+    """which of STAGES; none names all"""
 
 
 @dataclass(frozen=True)
@@ -127,13 +130,17 @@ STAGES = [
 def main() -> None:
     """Prepare one small run, then kill every stage."""
     args = tyro.cli(Args)
+    known = [stage.name for stage in STAGES]
+    for name in args.stages:
+        if name not in known:
+            raise SystemExit(f"--stages: no stage {name!r}. {nearest(name, known)}")
     args.work.mkdir(parents=True, exist_ok=True)
     base = args.work / "base"
     robowm(["quickstart", *TINY, *FEW, "--out", str(base)])
     robowm(["ingest", str(base / "video"), "--out", str(base / "unlabelled"), "--size-px", "32"])
     draw = random.Random(args.seed)
     rows = []
-    for stage in STAGES:
+    for stage in (stage for stage in STAGES if stage.name in (args.stages or known)):
         reference = args.work / f"{stage.name}_reference"
         words = prepare(stage, base, reference)
         begun = time.monotonic()
@@ -154,20 +161,21 @@ def main() -> None:
             row |= {"killed_at_s": round(moment_s, 1), "was_running": killed, "whole": True}
             rows.append(row)
             print(row, flush=True)
-    packages = ("robowm", "torch", "lerobot", "robosuite")
     write_json(
         args.json_file,
         {
             "command": "python " + shlex.join(["benchmarks/kill_resume.py", *flags(args)]),
             "kills": rows,
-            "versions": {name: version(name) for name in packages},
+            "versions": versions("robowm", "torch", "lerobot", "robosuite"),
             "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
         },
     )
 
 
 def flags(args: Args) -> list[str]:
-    return ["--work", "DIR", "--json", "FILE", "--kills", str(args.kills), "--seed", str(args.seed)]
+    words = ["--work", "DIR", "--json", "FILE"]
+    words += ["--kills", str(args.kills), "--seed", str(args.seed)]
+    return words + ["--stages", *args.stages] * bool(args.stages)
 
 
 def prepare(stage: Stage, base: Path, out: Path) -> list[str]:

@@ -21,7 +21,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +28,7 @@ import cv2
 import numpy as np
 import psutil
 import tyro
+from _versions import versions
 
 from robowm import recipes
 from robowm.artefact import write_json
@@ -83,7 +83,7 @@ def main(args: Args) -> None:
             "target": "within 10 %",
             "met": all(max(row["growth"].values()) <= WITHIN for row in rows),
             "rows": rows,
-            "versions": {name: version(name) for name in PACKAGES},
+            "versions": versions(*PACKAGES),
             "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
         },
     )

@@ -18,11 +18,11 @@ import platform
 import shutil
 import time
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from _versions import versions
 
 from robowm.artefact import write_json
 from robowm.episodes import Episodes
@@ -76,7 +76,7 @@ def main(args: Args) -> None:
         "command": "python benchmarks/label_rate.py CLIPS --work DIR --json FILE",
         "flags": {k: v for k, v in asdict(args).items() if not isinstance(v, Path)},
         "config": LatentActionConfig(size_px=args.size_px),
-        "versions": {"python": platform.python_version()} | {n: version(n) for n in PACKAGES},
+        "versions": versions(*PACKAGES),
         "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         "seed_of_weights": SEED,
         "runs": runs,

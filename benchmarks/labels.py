@@ -22,12 +22,12 @@ import os
 import platform
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
+from _versions import versions
 from record_truth import Args as Recording
 from record_truth import main as record_truth
 
@@ -181,8 +181,7 @@ def _result(args: Args, runs: list[dict[str, Any]]) -> dict[str, Any]:
             if isinstance(runs[0][truth], dict) and truth != "config"
         },
         "targets": TARGETS[args.scene] | TARGETS["all"],
-        "versions": {"python": platform.python_version()}
-        | {n: version(n) for n in ("robowm", "torch", "opencv-python", "robosuite", "mujoco")},
+        "versions": versions("robowm", "torch", "opencv-python", "robosuite", "mujoco"),
         "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         "runs": runs,
     }

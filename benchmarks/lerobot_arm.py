@@ -14,12 +14,12 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import tyro
+from _versions import versions
 from tyro.conf import Positional
 
 from robowm.artefact import write_json
@@ -111,7 +111,7 @@ def main(args: Args) -> None:
                 "step_s": step_s,
                 "seconds": round(time.monotonic() - begun),
                 "threads": os.environ.get("OMP_NUM_THREADS"),
-                "versions": {name: version(name) for name in ("lerobot", "torch", "robowm")},
+                "versions": versions("lerobot", "torch", "robowm"),
             },
         )
         found.rename(args.out)  # whole or not at all

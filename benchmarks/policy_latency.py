@@ -14,13 +14,13 @@ import platform
 import tempfile
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
+from _versions import versions
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.policies.factory import get_policy_class, make_policy_config, make_pre_post_processors
 
@@ -68,8 +68,7 @@ def main(args: Args) -> None:
         "policies": {name: figures(controllers[name], times_s[name]) for name in controllers},
         "left_out": left_out,
         "target": {"policy": "vipra", "p99_ms": TARGET_MS},
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("robowm", "torch", "lerobot")},
+        "versions": versions("robowm", "torch", "lerobot"),
         "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
     }
     result["met"] = result["policies"]["vipra"]["p99_ms"] < TARGET_MS  # type: ignore[index]

@@ -13,11 +13,11 @@ import os
 import platform
 from collections import Counter
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import tyro
+from _versions import versions
 
 from robowm import recipes
 from robowm.artefact import write_json
@@ -87,8 +87,7 @@ def _write(path: Path, rows: dict[str, Any]) -> None:
     result = {
         "command": "python benchmarks/robosuite_experts.py --json FILE",
         "first_seed": VIDEO[FIRST_SEED],
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("robosuite", "mujoco", "numpy")},
+        "versions": versions("robosuite", "mujoco", "numpy"),
         "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         "targets_panda": TARGETS,
         "targets_reached": reached,

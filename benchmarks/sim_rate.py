@@ -13,12 +13,12 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
+from _versions import versions
 
 from robowm.artefact import write_json
 from robowm.sim.robosuite_env import CONTROL_HZ, RobosuiteEnv
@@ -51,8 +51,7 @@ def main(args: Args) -> None:
         "blocks": args.blocks,
         "steps": args.steps,
         "environment": {k: os.environ.get(k) for k in ("MUJOCO_GL", "LP_NUM_THREADS")},
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("robosuite", "mujoco", "numpy")},
+        "versions": versions("robosuite", "mujoco", "numpy"),
         "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
         "target_over_stock": TARGET,
         "rows": rows,

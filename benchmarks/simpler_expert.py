@@ -15,12 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
+from _versions import versions
 
 from robowm.artefact import write_json
 from robowm.metrics.intervals import wilson
@@ -77,10 +77,7 @@ def main(args: Args) -> None:
         "tasks": found,
         "speed": {task: speeds(task) for task in TASKS},
         "target": {"expert": TARGET, "of": NUM_EVALUATED},
-        "versions": {"python": platform.python_version()}
-        | {
-            n: version(n) for n in ("robowm", "mani-skill", "sapien", "torch", "numpy", "gymnasium")
-        },
+        "versions": versions("robowm", "mani-skill", "sapien", "torch", "numpy", "gymnasium"),
         "machine": {
             "cores": os.cpu_count(),
             "arch": platform.machine(),

@@ -12,7 +12,6 @@ import platform
 import resource
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 import torch
 import tyro
+from _versions import versions
 
 from robowm import recipes
 from robowm.artefact import write_json
@@ -93,7 +93,7 @@ def main(args: Args) -> None:
         "seconds": {name: round(value, 1) for name, value in took.items()},
         "cpu_s": round(time.process_time()),
         "load_average": os.getloadavg(),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": versions(*PACKAGES),
         "machine": {
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
