@@ -40,7 +40,7 @@ class TokenHead(nn.Module):
         """Lay the bins so that each holds equally many of normalised actions (N, A)."""
         bins = self.shape[2]
         levels = torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1]
-        for axis, values in enumerate(actions.double().T):
+        for axis, values in enumerate(actions.double().T.contiguous()):
             edges = torch.quantile(values, levels)
             # an edge that is a value itself leaves it below, as `bin_of` does
             inside = torch.bucketize(values, edges)

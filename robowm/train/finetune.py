@@ -36,6 +36,7 @@ from robowm.train.demonstrations import (
 )
 from robowm.train.foresight import foretold, know_latents, latent_columns, with_latent_shape
 from robowm.train.frames import Frames, held_out, load_frames
+from robowm.train.from_latents import read_emitter, set_out, shaped_alike
 from robowm.train.goals import Goals, find_goals
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
@@ -95,7 +96,8 @@ def finetune(
     """Train a LeRobot policy on demonstrations.
 
     Args:
-        model: world model directory or Hub id, or "scratch".
+        model: world model directory or Hub id, one of a policy that emits latent actions, or
+            "scratch".
         datasets: LeRobotDataset v3 directories with `action` and a camera, of one robot.
         out: LeRobot policy directory to write.
         config: see FinetuneConfig.
@@ -118,9 +120,12 @@ def finetune(
     for some in demos:
         check_actions(some)
     check_alike(demos, config.policy.use_state)
-    directory, policy_config, world = None, config.policy, None
-    if model != SCRATCH:
-        directory = resolve(model)
+    directory = None if model == SCRATCH else resolve(model)
+    emitter = None if directory is None else read_emitter(directory)
+    policy_config, world = config.policy, None
+    if emitter is not None:
+        policy_config = shaped_alike(policy_config, emitter)
+    elif directory is not None:
         world = directory, read_world_model(directory)
         policy_config = replace(policy_config, backbone=world[1].backbone)
     head = choose_head(demos[0], policy_config)
@@ -164,7 +169,11 @@ def finetune(
     rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode[:demonstrated]])
     know_actions(policy, stats["action"], frames.columns["action"][rows])
     know_latents(policy, frames, rows)
-    carried = carry_over(directory, policy) if directory else 0
+    carried = 0
+    if directory is not None and emitter is not None:
+        carried = set_out(directory, policy, stats["action"])
+    elif directory is not None:
+        carried = carry_over(directory, policy)
     names = column_names(demos[0], "observation.state") if policy.config.use_state else None
     scale = None
     if policy.config.use_state:
