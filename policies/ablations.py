@@ -1,4 +1,4 @@
-"""ViPRA's ablations (arXiv 2511.07732, table of ablations): each leaves one thing out of a recipe.
+"""ViPRA's ablations (arXiv 2511.07732) as recipes: each changes one thing of another recipe.
 
 All can use one set of labels but `no_flow_loss`, which is about the labels.
 """
@@ -12,14 +12,15 @@ from robowm.train.recipe import Recipe
 
 
 def no_chunking(recipe: Recipe | None = None) -> Recipe:
-    """-AC: the policy acts a step at a time.
-
-    The paper's also foretells one latent action in pretraining, and a frame as far ahead as ever;
-    here both have one horizon, and the frame keeps it.
-    """
+    """-AC: one latent action is foretold, beside a frame as far ahead as ever, and one action."""
     recipe = recipe or _small()
+    model = replace(recipe.pretrain.model, latent_steps=1)
     policy = replace(recipe.finetune.policy, chunk_size=1, n_action_steps=1)
-    return replace(recipe, finetune=replace(recipe.finetune, policy=policy))
+    return replace(
+        recipe,
+        pretrain=replace(recipe.pretrain, model=model),
+        finetune=replace(recipe.finetune, policy=policy),
+    )
 
 
 def no_future(recipe: Recipe | None = None) -> Recipe:
@@ -34,6 +35,14 @@ def no_latents(recipe: Recipe | None = None) -> Recipe:
     recipe = recipe or _small()
     model = replace(recipe.pretrain.model, predict_latents=False)
     return replace(recipe, pretrain=replace(recipe.pretrain, model=model))
+
+
+def future_kept(recipe: Recipe | None = None) -> Recipe:
+    """+SP3: the future frame is foretold in fine-tuning, not in pretraining; with another head
+    than `goals`."""
+    recipe = no_future(recipe)
+    policy = replace(recipe.finetune.policy, keep_future=True)
+    return replace(recipe, finetune=replace(recipe.finetune, policy=policy))
 
 
 def no_flow_loss(recipe: Recipe | None = None) -> Recipe:
@@ -53,5 +62,6 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "no_chunking": no_chunking,
     "no_future": no_future,
     "no_latents": no_latents,
+    "future_kept": future_kept,
     "no_flow_loss": no_flow_loss,
 }

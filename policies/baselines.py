@@ -27,7 +27,9 @@ def lapa(recipe: Recipe | None = None) -> Recipe:
     return replace(
         recipe,
         label=replace(recipe.label, model=labeller),
-        pretrain=replace(pretrain, model=replace(pretrain.model, horizon=1, predict_future=False)),
+        pretrain=replace(
+            pretrain, model=replace(pretrain.model, latent_steps=1, predict_future=False)
+        ),
         finetune=replace(finetune, policy=replace(finetune.policy, chunk_size=1, n_action_steps=1)),
     )
 

@@ -73,12 +73,16 @@ DERIVED: dict[str, dict[str, tuple[Any, Any]]] = {
         **ONE_STEP,
         **NO_FLOW_LOSS,
         "label.model.latent": ("continuous", "quantised"),
-        "pretrain.model.horizon": (8, 1),
+        "pretrain.model.latent_steps": (0, 1),
         "pretrain.model.predict_future": (True, False),
     },
-    "ablations/no_chunking": ONE_STEP,
+    "ablations/no_chunking": ONE_STEP | {"pretrain.model.latent_steps": (0, 1)},
     "ablations/no_future": {"pretrain.model.predict_future": (True, False)},
     "ablations/no_latents": {"pretrain.model.predict_latents": (True, False)},
+    "ablations/future_kept": {
+        "pretrain.model.predict_future": (True, False),
+        "finetune.policy.keep_future": (False, True),
+    },
     "ablations/no_flow_loss": NO_FLOW_LOSS,
 }
 
