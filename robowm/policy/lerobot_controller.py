@@ -13,9 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from robowm.batch import Observation
-from robowm.errors import UserError
+from robowm.errors import UserError, nearest
 from robowm.nn.directory import resolve
 from robowm.policy.control_map import DECODER, ControlMap
 
@@ -169,7 +170,7 @@ def load_controller(name_or_path: str | Path) -> LeRobotController:
     """A policy directory (or Hub id) ready to act.
 
     Raises:
-        UserError: no such directory, not a LeRobot policy, or statistics are missing.
+        UserError: no such directory, not a LeRobot policy, or weights or statistics are missing.
     """
     directory = resolve(name_or_path)
     try:
@@ -183,15 +184,29 @@ def load_controller(name_or_path: str | Path) -> LeRobotController:
         )
     from lerobot.configs import PreTrainedConfig
     from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+    from lerobot.processor.pipeline import ProcessorMigrationError
 
     import robowm.policy.modeling_vipra  # noqa: F401  registers the type "vipra"
 
+    kinds = PreTrainedConfig.get_known_choices()
+    if kind not in kinds:
+        raise UserError(
+            f"{name_or_path} is a policy of the type {kind!r}, which is not registered with "
+            f"LeRobot here. {nearest(kind, kinds)}"
+        )
     config = PreTrainedConfig.from_pretrained(directory)
-    with redirect_stdout(sys.stderr):  # LeRobot prints there; ours is for results
-        policy = get_policy_class(kind).from_pretrained(directory, config=config)
+    try:
+        with redirect_stdout(sys.stderr):  # LeRobot prints there; ours is for results
+            policy = get_policy_class(kind).from_pretrained(directory, config=config)
+    except (OSError, RuntimeError, ImportError, SafetensorError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{name_or_path} cannot be loaded as a policy of the type {kind!r}: {why}. Expected "
+            "whole weights of this version in model.safetensors."
+        ) from error
     try:
         pre, post = make_pre_post_processors(config, pretrained_path=str(directory))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ProcessorMigrationError) as error:
         raise UserError(
             f"{name_or_path} has no processors ({error}); expected policy_preprocessor.json, "
             "policy_postprocessor.json and their statistics beside the weights."

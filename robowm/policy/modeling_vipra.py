@@ -10,6 +10,7 @@ from lerobot.utils.constants import ACTION, OBS_STATE
 from torch import Tensor
 from torch.nn import functional as F
 
+from robowm.errors import UserError
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.decoder import ActionDecoder
 from robowm.policy.follow_through import steps_to_execute
@@ -41,6 +42,12 @@ class VipraPolicy(PreTrainedPolicy):
             data_keys=["input"],
         )
         self.reset()
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, strict: bool = True, **kwargs: Any) -> "VipraPolicy":
+        """As in LeRobot, where weights that are missing stay as they were drawn, with a warning."""
+        loaded: VipraPolicy = super().from_pretrained(*args, strict=strict, **kwargs)
+        return loaded
 
     def reset(self) -> None:
         """Forget the running episode."""
@@ -127,7 +134,12 @@ class VipraPolicy(PreTrainedPolicy):
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
-        """One normalised action (B, A) for LeRobot's own loops; keeps history and chunk itself."""
+        """One normalised action (B, A) for LeRobot's own loops; keeps history and chunk itself.
+
+        Raises:
+            UserError: pictures of another size than those of its demonstrations.
+        """
+        self._check_size(batch[self.config.camera])
         keys = [self.config.camera, OBS_STATE] if self.config.use_state else [self.config.camera]
         for key in keys:
             seen = self._seen.setdefault(key, deque(maxlen=self.config.n_obs_steps))
@@ -153,6 +165,17 @@ class VipraPolicy(PreTrainedPolicy):
         if self.config.action_head != "goals":
             return self.config.n_action_steps
         return steps_to_execute(chunk[:, -1], told, self.config.n_action_steps)
+
+    def _check_size(self, picture: Tensor) -> None:
+        """LeRobot compares names only, and a picture made larger looks like no demonstration."""
+        assert self.config.image_features is not None
+        expected = tuple(self.config.image_features[self.config.camera].shape[-2:])
+        if tuple(picture.shape[-2:]) != expected:
+            (rows, columns), (height, width) = picture.shape[-2:], expected
+            raise UserError(
+                f"{self.config.camera} has {rows}x{columns} pixels; expected {height}x{width}, as "
+                f"in the policy's demonstrations (lerobot-eval: --env.size_px={height})."
+            )
 
     def _frames(self, batch: dict[str, Any]) -> Tensor:
         """(B, T, 3, S, S) at the network's size; LeRobot leaves T out where it is 1."""

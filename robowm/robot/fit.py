@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -114,8 +115,7 @@ def _check_features(folder: Path, arm: Arm, profile: RobotProfile) -> None:
             f"{profile.control_hz:g} Hz, the rate of robot {profile.name}: it would move at the "
             "wrong speed."
         )
-    if not arm.cameras and any(f.get("type") == "VISUAL" for f in inputs.values()):
-        raise UserError(f"policy {folder} needs a camera; robot {profile.name} has none.")
+    _check_camera(folder, inputs, arm, profile)
     for key, feature, have in (
         ("observation.state", inputs.get("observation.state"), len(arm.state)),
         ("action", outputs.get("action"), len(arm.joints)),
@@ -125,3 +125,19 @@ def _check_features(folder: Path, arm: Arm, profile: RobotProfile) -> None:
                 f"policy {folder} has {key} of shape {feature['shape']}; expected [{have}], "
                 f"as robot {profile.name} has."
             )
+
+
+def _check_camera(
+    folder: Path, inputs: dict[str, dict[str, Any]], arm: Arm, profile: RobotProfile
+) -> None:
+    """A policy looks through its first camera, and is given the arm's first."""
+    wanted = [(k, tuple(f["shape"][-2:])) for k, f in inputs.items() if f.get("type") == "VISUAL"]
+    have = [(f"observation.images.{k}", shape[:2]) for k, shape in arm.cameras.items()]
+    if wanted and not have:
+        raise UserError(f"policy {folder} needs a camera; robot {profile.name} has none.")
+    if wanted and wanted[0] != have[0]:
+        (name, (height, width)), (ours, (rows, columns)) = wanted[0], have[0]
+        raise UserError(
+            f"policy {folder} was trained on {name} {height}x{width} pixels; robot {profile.name} "
+            f"gives {ours} {rows}x{columns}. Expected the camera and size of its demonstrations."
+        )

@@ -1,10 +1,12 @@
 """The policy behaves as LeRobot expects: its factory loads it, its loops can drive it."""
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from lerobot.policies.factory import get_policy_class, make_pre_post_processors
@@ -106,6 +108,12 @@ def test_select_action_plays_a_chunk_then_asks_again(policy: VipraPolicy) -> Non
     assert len(policy._queue) == 0
 
 
+def test_pictures_of_another_size_are_refused_in_lerobots_loops(policy: VipraPolicy) -> None:
+    now = {CAMERA: torch.rand(1, 3, 16, 24), "observation.state": torch.randn(1, 2)}
+    with pytest.raises(UserError, match=r"front has 16x24 pixels; expected 32x32.*size_px=32\)"):
+        policy.select_action(now | {"task": ["push"]})
+
+
 def test_it_can_do_without_proprioception() -> None:
     policy = VipraPolicy(config(use_state=False)).eval()
     one = {k: v for k, v in batch().items() if k != "observation.state"}
@@ -183,6 +191,29 @@ def test_something_else_is_not_a_policy(tmp_path: Path) -> None:
         load_controller(tmp_path)
     (tmp_path / "config.json").write_text('{"kind": "robowm_vipra"}')
     with pytest.raises(UserError, match="is not a policy"):
+        load_controller(tmp_path)
+
+
+def test_weights_that_do_not_load_are_one_line(policy: VipraPolicy, tmp_path: Path) -> None:
+    policy.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    said = []
+    for content in (whole[:1000], None, safetensors.torch.save({"other": torch.zeros(1)})):
+        weights.unlink(missing_ok=True)
+        if content is not None:
+            weights.write_bytes(content)
+        with pytest.raises(UserError, match="Expected whole weights") as caught:
+            load_controller(tmp_path)
+        said.append(str(caught.value))
+    assert not any("\n" in line for line in said)
+    cut, absent, other = said
+    assert "header" in cut and "No such file" in absent and "Missing key" in other
+    with pytest.raises(RuntimeError, match="Missing key"):  # lerobot-eval loads it like this
+        get_policy_class("vipra").from_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"type": "vipar"}))
+    with pytest.raises(UserError, match=r"type 'vipar', which is not.*Did you mean 'vipra'"):
         load_controller(tmp_path)
 
 

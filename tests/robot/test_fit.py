@@ -10,10 +10,11 @@ from robowm.robot.deploy import DeployConfig, deploy
 from robowm.robot.so101_emulated import SO101Emulated
 
 
-def policy(folder, *, camera: bool = True, state: int = 6, action: int = 6):
+def policy(folder, *, camera: str = "front", size_px: int = 64, state: int = 6, action: int = 6):
     inputs = {"observation.state": {"type": "STATE", "shape": [state]}}
     if camera:
-        inputs["observation.images.front"] = {"type": "VISUAL", "shape": [3, 64, 64]}
+        shape = [3, size_px, size_px]
+        inputs[f"observation.images.{camera}"] = {"type": "VISUAL", "shape": shape}
     outputs = {"action": {"type": "ACTION", "shape": [action]}}
     folder.mkdir()
     config = {"type": "any", "input_features": inputs, "output_features": outputs}
@@ -46,14 +47,30 @@ def test_a_directory_that_is_no_policy(refused, tmp_path) -> None:
 
 
 def test_a_policy_for_another_arm(refused, tmp_path) -> None:
-    seven = policy(tmp_path / "seven", camera=False, action=7)
+    seven = policy(tmp_path / "seven", camera="", action=7)
     assert "action of shape [7]; expected [6]" in refused(seven)
-    nine = policy(tmp_path / "nine", camera=False, state=9)
+    nine = policy(tmp_path / "nine", camera="", state=9)
     assert "observation.state of shape [9]; expected [6]" in refused(nine)
 
 
 def test_a_policy_that_sees_on_an_arm_that_does_not(refused, tmp_path) -> None:
     assert "needs a camera; robot so101_emulated has none" in refused(policy(tmp_path / "sees"))
+
+
+def test_a_policy_of_another_camera_or_of_other_pictures(refused, seeing, tmp_path) -> None:
+    seeing.connect = lambda calibrate=True: pytest.fail("connected before it was refused")
+    wrist = policy(tmp_path / "wrist", camera="wrist", size_px=16)
+    said = refused(wrist, robot=seeing)
+    assert "trained on observation.images.wrist 16x16 pixels" in said
+    assert "so101_emulated gives observation.images.front 16x16. Expected the camera" in said
+    assert "front 64x64 pixels" in refused(policy(tmp_path / "fine"), robot=seeing)
+
+
+def test_a_policy_of_another_rate(refused, tmp_path) -> None:
+    slow = policy(tmp_path / "slow", camera="")
+    config = json.loads((slow / "config.json").read_text()) | {"control_hz": 10.0}
+    (slow / "config.json").write_text(json.dumps(config))
+    assert "was trained on demonstrations at 10 Hz; expected 30 Hz" in refused(slow)
 
 
 def test_a_controller_with_other_actions(refused) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,6 +25,7 @@ from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.modeling_vipra import VipraPolicy
 from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 from robowm.sim.evaluate import EvalConfig, Journal, evaluate, summary
+from robowm.sim.lerobot_env import RobowmEnv
 from robowm.sim.rollout import EpisodeResult
 from robowm.sim.suite import Task
 
@@ -215,11 +217,38 @@ def test_frames_have_the_size_the_policy_was_trained_on(glimpse: Task, tmp_path:
     assert null["settings"]["size_px"] == 64
 
 
-def test_a_checkpoint_without_its_processors_is_refused(lift: Task, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["preprocessor", "postprocessor"])
+def test_a_checkpoint_without_its_processors_is_refused(
+    lift: Task, tmp_path: Path, missing: str
+) -> None:
     policy = policy_directory(tmp_path / "policy")
-    (policy / "policy_postprocessor.json").unlink()
+    (policy / f"policy_{missing}.json").unlink()
     with pytest.raises(UserError, match="has no processors"):
         evaluate(policy, lift, tmp_path / "p.json")
+
+
+def test_a_policy_that_answers_nan_fails_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = policy_directory(tmp_path / "policy")
+    policy = VipraPolicy.from_pretrained(folder)
+    with torch.no_grad():
+        next(policy.decoder.backbone.parameters()).fill_(torch.nan)
+    policy.save_pretrained(folder)
+    out = tmp_path / "p.json"
+    few = shlex.split("--episodes 2 --baseline-episodes 1 --videos 0 --num-envs 1")
+    assert main(["eval", str(folder), "--out", str(out), *few]) in (0, None)
+    report = json.loads(out.read_text())
+    assert (report["successes"], report["errors"]) == (0, 2)
+    why = "the policy's action is not finite: [nan nan nan nan nan nan nan]"
+    assert [(e["length"], e["error"]) for e in report["episodes"]] == [(0, why)] * 2
+    assert report["baselines"]["null"]["errors"] == 0
+    assert f"seed 1 failed: {why}" in capsys.readouterr().out
+
+
+def test_lerobot_eval_names_the_nearest_task() -> None:
+    with pytest.raises(UserError, match=r"no task 'robosuite/Lifts'.*Did you mean 'robosuite/L"):
+        RobowmEnv(task="robosuite/Lifts")
 
 
 def test_lerobot_eval_runs_it(tmp_path: Path) -> None:

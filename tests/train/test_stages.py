@@ -180,6 +180,17 @@ def test_demonstrations_of_another_robot_are_refused(
     assert not (tmp_path / "policy").exists()
 
 
+def test_demonstrations_at_another_rate_are_refused(
+    demos: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    other = make_dataset(tmp_path / "other", actions=True)
+    info = json.loads((other / "meta" / "info.json").read_text())
+    (other / "meta" / "info.json").write_text(json.dumps(info | {"fps": 20}))
+    with pytest.raises(UserError, match=r"differ in frames a second: 10.* and 20.*recorded alike"):
+        finetune("scratch", [demos, other], tmp_path / "policy", TINY.finetune)
+    assert not (tmp_path / "policy").exists()
+
+
 def test_subgoals_lie_ahead_in_the_same_episode(demos: Path, tmp_path: Path) -> None:
     frames = load_frames([Episodes(demos)], 32, ["action"], tmp_path)
     rows = goal_rows(frames, 2)
