@@ -87,14 +87,15 @@ def asset_folder() -> Path:
 
 
 def _kind(protocol: Protocol, assets: Path) -> str:
-    for name in (*protocol.overlays(), *protocol.needs):
+    for name in (*protocol.photographs(), *protocol.scenes()):
         if not (assets / name).is_file():
             raise UserError(
                 f"SIMPLER's assets are not complete: no {name} in {assets}; expected the folder "
                 f"data/ of ManiSkill2_real2sim with its large files. Mend: {MEND}."
             )
-    small = any((assets / name).stat().st_size < ORIGINAL_BYTES for name in protocol.needs)
-    return "stand-in" if small else "original"
+    large = [assets / name for name in (*protocol.scenes(), *protocol.large)]
+    whole = all(path.is_file() and path.stat().st_size >= ORIGINAL_BYTES for path in large)
+    return "original" if whole else "stand-in"
 
 
 @cache

@@ -26,7 +26,8 @@ RECOLOURS = (
     "recolor_tabletop_visual_matching_2",
     "recolor_cabinet_visual_matching_1",
 )
-OVERLAYS = "real_inpainting"  # the photographs' folder among the original's assets
+# Folders among the original's assets: photographs and scenes.
+OVERLAYS, SCENES = "real_inpainting", "hab2_bench_assets/stages"
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,12 @@ class Protocol:
         objects: `obj_init_options` of the original's reset: a place `init_xy` in metres on the
             table, or a numbered `episode_id` of three objects; {}: there is nothing to place.
         max_steps: control steps of an episode.
-        scene: name of the original's scene.
+        scene: name of the original's scene; a "dummy" has no file.
         measures: our names of partial scores, and the original's names of them.
         build: arguments of all parts.
         ray_traced: pictures are ray traced, as policies tell a drawer's depth by its shadow.
-        needs: large files among the assets, for which others have used stand-ins.
+        large: models among the assets whose files are large; where they are not, or not there,
+            something stands in for them.
     """
 
     text: str
@@ -92,16 +94,20 @@ class Protocol:
     measures: Mapping[str, str]
     build: Mapping[str, Any] = field(default_factory=dict)
     ray_traced: bool = False
-    needs: tuple[str, ...] = ()
+    large: tuple[str, ...] = ()
 
     @property
     def trials(self) -> int:
         """How many trials the protocol has: every recolour, part, stand and object, once each."""
         return len(RECOLOURS) * len(self.parts) * len(self.stands) * len(self.objects)
 
-    def overlays(self) -> tuple[str, ...]:
+    def photographs(self) -> tuple[str, ...]:
         """Every photograph it needs, relative to the assets."""
         return tuple(f"{OVERLAYS}/{stand.overlay}" for stand in self.stands)
+
+    def scenes(self) -> tuple[str, ...]:
+        """The scene's file, relative to the assets, if it has one."""
+        return () if "dummy" in self.scene else (f"{SCENES}/{self.scene}.glb",)
 
 
 @dataclass(frozen=True)

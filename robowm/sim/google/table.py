@@ -13,8 +13,6 @@ import numpy as np
 
 from robowm.sim.google.protocol import Part, Protocol, Stand
 
-TABLE = "hab2_bench_assets/stages/google_pick_coke_can_1_v4.glb"
-
 
 def _grid(x_m: tuple[float, float, int], y_m: tuple[float, float, int]) -> tuple[Any, ...]:
     """Places evenly from the first to the second number, so many each way; y fastest."""
@@ -38,7 +36,6 @@ CAN = Protocol(
         "grasped_5_steps": "consec_grasp",
         "lifted_2cm_steps": "n_lift_significant",
     },
-    needs=(TABLE,),
 )
 NEAR = Protocol(
     text="move one object near another",
@@ -54,8 +51,7 @@ NEAR = Protocol(
         "nearest_to_target": "is_closest_to_tgt",
         "none_fell": "all_obj_keep_height",
     },
-    needs=(
-        TABLE,
+    large=(
         "custom/models/baked_opened_redbull_can/textured.dae",
         "custom/models/blue_plastic_bottle/textured.dae",
     ),

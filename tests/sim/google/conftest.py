@@ -54,11 +54,12 @@ def make_assets(tmp_path: Path) -> Callable[[int], Path]:
     def make(large_bytes: int) -> Path:
         folder = tmp_path / f"assets_{large_bytes}"
         for protocol in PROTOCOLS.values():
-            for name in (*protocol.overlays(), *protocol.needs):
+            large = (*protocol.scenes(), *protocol.large)
+            for name in (*protocol.photographs(), *large):
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
-                if name in protocol.needs:
+                if name in large:
                     os.truncate(path, large_bytes)  # sparse
         return folder
 

@@ -66,12 +66,19 @@ def test_without_assets(
 ) -> None:
     assert prepare()["assets"] == "original"
     assert "sapien 2.2.2" in prepare()["original"] and "python 3." in prepare()["original"]
+    near, bottle = PROTOCOLS["move_near"], "custom/models/blue_plastic_bottle/textured.dae"
+    assert needs.prepare(near)["assets"] == "original"
+    (make_assets(5 << 20) / bottle).unlink()  # another kind of file may stand in for it
+    assert needs.prepare(near)["assets"] == "stand-in" != prepare()["assets"]
     small = make_assets(1244)
     monkeypatch.setenv(needs.ASSETS_VARIABLE, str(small))
     assert prepare()["assets"] == "stand-in"
     assert needs.prepare(PROTOCOLS["open_drawer"])["assets"] == "original"  # needs no large file
     (small / "real_inpainting/google_coke_can_real_eval_1.png").unlink()
     one_line(r"no real_inpainting/google_coke_can_real_eval_1\.png in")
+    with pytest.raises(UserError, match=r"no hab2_bench_assets/stages/google_pick_coke_can_1_v4"):
+        (small / near.scenes()[0]).unlink()
+        needs.prepare(near)
     monkeypatch.setenv(needs.ASSETS_VARIABLE, str(tmp_path / "nowhere"))
     one_line("MS2_ASSET_DIR is '.*nowhere'; expected the folder data/")
 
