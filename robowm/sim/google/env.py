@@ -59,7 +59,7 @@ class GoogleEnv(gymnasium.Env[Any, np.ndarray]):
 
     No episode ends before `max_steps`, as in SIMPLER: `info["success"]` is the original's criterion
     *now*, and the last step's counts. `info["text"]` is the instruction now: it differs from trial
-    to trial where objects do, and in the apple's task changes from opening to placing after 100
+    to trial where objects do, and in the apple's task changes from opening to placing after 101
     steps (the original lets a policy say so earlier; ours cannot). `info["layout"]` is the number
     of the trial; `info["partial"]` the protocol's `measures`; `info["stage"]` is there only where
     those tell it.

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any
 
 from robowm.errors import UserError
+from robowm.sim.google.worker import CAMERA
 from robowm.sim.seeds import EVALUATION
 
 CONTROL_HZ, SIMULATION_HZ = 3, 513
@@ -18,7 +19,6 @@ CONTROL_MODE = (
     "arm_pd_ee_delta_pose_align_interpolate_by_planner_"
     "gripper_pd_joint_target_delta_pos_interpolate_by_planner"
 )
-CAMERA = "overhead_camera"  # 640 x 512
 # Descriptions of the robot: as it came, and with its arm in three other colours.
 RECOLOURS = (
     "",

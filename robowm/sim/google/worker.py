@@ -18,7 +18,7 @@ import sys
 from typing import IO, Any
 
 LENGTH = struct.Struct(">I")
-CAMERA = "overhead_camera"
+CAMERA = "overhead_camera"  # the robot's head, 640 x 512
 MODULES = ("mani_skill2_real2sim", "gymnasium", "sapien", "numpy")
 
 

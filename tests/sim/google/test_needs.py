@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from robowm import doctor
 from robowm.cli.eval import task_named
 from robowm.errors import UserError
 from robowm.sim.evaluate import EvalConfig, evaluate
@@ -81,6 +82,20 @@ def test_without_assets(
         needs.prepare(near)
     monkeypatch.setenv(needs.ASSETS_VARIABLE, str(tmp_path / "nowhere"))
     one_line("MS2_ASSET_DIR is '.*nowhere'; expected the folder data/")
+
+
+def test_the_doctor_says_whether_it_is_complete(
+    original: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (finding,) = doctor._google()
+    assert finding.state == "ok" and finding.found.startswith("original assets; python 3.")
+    monkeypatch.setenv(needs.ASSETS_VARIABLE, "nowhere")
+    (finding,) = doctor._google()
+    assert finding.state == "missing" and not finding.required
+    assert finding.found.startswith("MS2_ASSET_DIR is 'nowhere'")
+    assert finding.mend.startswith("docs/simpler.md")
+    monkeypatch.delenv(needs.PYTHON_VARIABLE)
+    assert not list(doctor._google())
 
 
 def test_there_is_no_expert_and_nothing_to_record(original: None, tmp_path: Path) -> None:
