@@ -1,7 +1,7 @@
 """An untrained policy for a dataset's robot, and what a world model brings to it."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,12 +16,13 @@ from robowm.policy.eye import place_columns
 from robowm.policy.turning import directions_of
 from robowm.train.practice import turning_of
 from robowm.train.pretrain import KIND
-from robowm.world.backbone import BackboneConfig
+from robowm.world.backbone import BackboneConfig, read_pretrained
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
+PRETRAINED = "--policy.backbone.pretrained"
 LEAST_DEVIATION = 1e-6  # of a number that never changes
 GRIPPER = r"grip|finger|jaw|claw"
 
@@ -133,6 +134,8 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             depth=b.depth,
             heads=b.heads,
             text_buckets=b.text_buckets,
+            pretrained=b.pretrained,
+            pretrained_shape=b.pretrained_shape,
             shift_px=config.shift_px,
             colour_jitter=config.colour_jitter,
         )
@@ -181,6 +184,22 @@ def know_scale(
 def read_world_model(directory: Path) -> ViPRAConfig:
     """The configuration of a world model directory."""
     return read_config(directory, KIND, ViPRAConfig)
+
+
+def with_pretrained(config: PolicyConfig, world: Path | None) -> PolicyConfig:
+    """The configuration with what its frozen encoder's weights say of it (`read_pretrained`).
+
+    Raises:
+        UserError: no such weights; or a world model was given that was trained without any.
+    """
+    if world is None:
+        return replace(config, backbone=read_pretrained(config.backbone, PRETRAINED))
+    if config.backbone.pretrained and not read_world_model(world).backbone.pretrained:
+        raise UserError(
+            f"{PRETRAINED}: {world} was trained without pretrained features, and a policy has its "
+            "world model's backbone. Give --model.backbone.pretrained to pretrain, or take scratch."
+        )
+    return config
 
 
 def carry_over(directory: Path, policy: "VipraPolicy") -> int:

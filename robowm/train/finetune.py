@@ -18,12 +18,14 @@ from robowm.policy.turning import Turning
 from robowm.train.astray import Astray
 from robowm.train.build_policy import (
     LEAST_DEVIATION,
+    PRETRAINED,
     PolicyConfig,
     build_policy,
     carry_over,
     choose_head,
     know_scale,
     read_world_model,
+    with_pretrained,
 )
 from robowm.train.control import fit_control_map
 from robowm.train.demonstrations import (
@@ -39,6 +41,7 @@ from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 from robowm.train.practice import draw, practise, turning_of
 from robowm.train.pseudo_labels import decoder_for
+from robowm.world.backbone import load_pretrained
 
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
@@ -117,6 +120,8 @@ def finetune(
         check_actions(some)
     check_alike(demos, config.policy.use_state)
     directory = None if model == SCRATCH else resolve(model)
+    weights = config.policy.backbone.pretrained
+    config = replace(config, policy=with_pretrained(config.policy, directory))
     if directory is not None:
         shape = read_world_model(directory)
         config = replace(config, policy=replace(config.policy, backbone=shape.backbone))
@@ -145,6 +150,8 @@ def finetune(
     torch.manual_seed(config.train.seed)
     policy = build_policy(demos[0], config.policy)
     carried = carry_over(directory, policy) if directory else 0
+    if not directory:
+        load_pretrained(policy.decoder.backbone, weights, PRETRAINED)
     stats = read_stats(demos)
     pre, post = make_vipra_pre_post_processors(policy.config, dataset_stats=stats)
     columns = ["action", *(["observation.state"] if policy.config.use_state else [])]
