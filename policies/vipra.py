@@ -121,6 +121,7 @@ def vipra() -> Recipe:
         action_head="flow",
         subgoals=0,
         causal_actions=True,
+        action_bins=2047,
         use_state=False,
     )
     return replace(

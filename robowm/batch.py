@@ -94,6 +94,7 @@ class Batch:
         future: float32 (B, 3, H, W) in [0, 1], the frame H steps after the last context frame.
         future_valid: bool (B,).
         codes: int64 (B, H, K), latent actions from the last context frame on; -1 where invalid.
+        latents: float32 (B, H, D), the same as they are; NaN where invalid.
         state: float32 (B, S), proprioception, normalised.
         actions: float32 (B, H, A), normalised.
         actions_valid: bool (B, H), False on the padding after an episode's end.
@@ -104,6 +105,7 @@ class Batch:
     future: Tensor | None = None
     future_valid: Tensor | None = None
     codes: Tensor | None = None
+    latents: Tensor | None = None
     state: Tensor | None = None
     actions: Tensor | None = None
     actions_valid: Tensor | None = None

@@ -35,9 +35,14 @@ def run(args: Args) -> None:
     from robowm.train.pretrain import pretrain
 
     v = pretrain(args.datasets, args.out, args.config, args.labels)
+    latents = (
+        f"latent codes right {v.code_accuracy:.0%} (the commonest code: {v.code_chance:.0%})"
+        if v.latent_r2 is None
+        else f"{v.latent_r2:.0%} of the latent actions' variance foretold"
+    )
     print(
         f"world model in {args.out}\n"
         f"held out ({v.windows} windows): changed pixels of the future frame off by "
         f"{v.future_l1:.3f} (showing the present again: {v.still_l1:.3f}); "
-        f"latent codes right {v.code_accuracy:.0%} (the commonest code: {v.code_chance:.0%})"
+        f"{latents}"
     )

@@ -1,16 +1,18 @@
 """LeRobot's view of the policy's configuration (module and class names are load-bearing there)."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from lerobot.configs import FeatureType, NormalizationMode, PreTrainedConfig
 from lerobot.optim import AdamWConfig
 
 from robowm.errors import nearest
 from robowm.nn.dinov2 import EncoderShape
-from robowm.policy.shown import DecoderConfig
+from robowm.policy.shown import DecoderConfig, LatentShape
 from robowm.world.backbone import BackboneConfig
 
-HEADS = ("flow", "goals")
+HEADS = ("flow", "autoregressive", "goals")
+LATENTS = ("none", "codes", "continuous")
 
 
 @PreTrainedConfig.register_subclass("vipra")
@@ -23,7 +25,8 @@ class VipraConfig(PreTrainedConfig):
     context_frames: int = 2
     """frames that are looked at, the last of these moments"""
     action_head: str = "flow"
-    """flow: flow matching beside what is seen (ViPRA). goals: what is seen tells where the hand
+    """flow: flow matching beside what is seen (ViPRA-FM). autoregressive: actions as words, one
+    number after the other (ViPRA-AR). goals: what is seen tells where the hand
     will be at the next keyframes, and these and proprioception alone what to do (needs both)"""
     state_places: list[int] = field(default_factory=list)
     """columns of the state that are the hand's place (x, y, z), where it has one"""
@@ -53,6 +56,21 @@ class VipraConfig(PreTrainedConfig):
     place_weight: float = 0.3
     """weight of the cross-entropy of where in the picture the keyframes will be, where known"""
     causal_actions: bool = False
+    action_bins: int = 256
+    """words a number, autoregressive only (ViPRA 2,047)"""
+    keep_future: bool = False
+    """foretell the frame `latent_horizon` steps ahead, too, and act on that (ViPRA's ablation
+    +SP3); not with goals"""
+    future_weight: float = 4.0
+    """weight of its L1 beside the actions' loss"""
+    latents: Literal["none", "codes", "continuous"] = "none"
+    """foretell latent actions first, and act on these; not with goals"""
+    latent_horizon: int = 8
+    latent_tokens: int = 4
+    latent_codes: int = 8
+    latent_dim: int = 32
+    latent_dropout: float = 0.5
+    """share of training samples whose actions do not see latent ones"""
     use_state: bool = True
     size_px: int = 64
     grid: int = 4
@@ -115,6 +133,14 @@ class VipraConfig(PreTrainedConfig):
             subgoals=self.subgoals,
             flow_steps=self.flow_steps,
             causal_actions=self.causal_actions,
+            autoregressive=self.action_head == "autoregressive",
+            action_bins=self.action_bins,
+            keep_future=self.keep_future,
+            latents=self.latents,
+            latent=LatentShape(
+                self.latent_horizon, self.latent_tokens, self.latent_codes, self.latent_dim
+            ),
+            latent_dropout=self.latent_dropout,
         )
 
     def validate_features(self) -> None:
@@ -122,6 +148,13 @@ class VipraConfig(PreTrainedConfig):
         if self.action_head not in HEADS:
             raise ValueError(
                 f"action_head {self.action_head!r}: {nearest(self.action_head, HEADS)}"
+            )
+        if self.latents not in LATENTS:
+            raise ValueError(f"latents {self.latents!r}: {nearest(self.latents, LATENTS)}")
+        if self.action_head == "goals" and (self.keep_future or self.latents != "none"):
+            raise ValueError(
+                "keep_future and latents: the head 'goals' acts on goals alone; expected "
+                "action_head 'flow' or 'autoregressive' with them"
             )
         if not self.image_features or self.action_feature is None:
             inputs, outputs = list(self.input_features or {}), list(self.output_features or {})

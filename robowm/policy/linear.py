@@ -85,6 +85,11 @@ class Linear:
         doubt = along**2 @ (1 / self.precision.T)
         return along @ self.weights + self.offset, self.noise * np.sqrt(1 + doubt)
 
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """Its mean as x W + b: float64 (F, A), (A,)."""
+        weights = self.basis @ self.weights / self.spread[:, None]
+        return weights, self.offset - self.centre @ weights
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Its attributes, by name: what is saved."""
         return {f.name: getattr(self, f.name) for f in fields(self)}

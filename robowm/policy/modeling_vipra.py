@@ -21,6 +21,7 @@ from robowm.world.backbone import load_pretrained, read_pretrained
 PRETRAINED = "--policy.pretrained"
 SUBGOALS, PLACES, PRACTICE = "observation.subgoals", "observation.places", "practice"
 TAKEN, FILMED, RELEASED = "observation.taken", "filmed", "released"
+FUTURE, FUTURE_VALID, LATENTS = "observation.future", "future_valid", "latent_actions"
 
 
 class VipraPolicy(PreTrainedPolicy):
@@ -67,15 +68,20 @@ class VipraPolicy(PreTrainedPolicy):
             batch: LeRobot's dictionary after the preprocessor: the camera (B, T, 3, H, W) in
                 [0, 1], `observation.state` (B, T, S), `action` (B, H, A), `action_is_pad` (B, H);
                 and from robowm's own loop SUBGOALS (B, G, S), normalised like the state, PLACES
-                (B, G, 2), PRACTICE, TAKEN (B, S, S), FILMED (B,) and RELEASED (B,), see
-                `Demonstrated`.
+                (B, G, 2), PRACTICE, TAKEN (B, S, S), FILMED (B,), RELEASED (B,), FUTURE
+                (B, 3, S, S), FUTURE_VALID (B,) and LATENTS, see `Demonstrated`.
         """
         frames, places, taken = self._frames(batch), batch.get(PLACES), batch.get(TAKEN)
+        future = batch.get(FUTURE)
+        if future is not None:  # moved and lit as the others are
+            frames = torch.cat([frames, future[:, None]], dim=1)
         moved = None
         if self.training and self.config.shift_px:
             frames, places, moved, taken = shifted(frames, places, self.config.shift_px, taken)
             time = frames.shape[1]  # every frame of a sample is lit alike
             frames = self.augment(frames.flatten(1, 2)).unflatten(1, (time, 3))
+        if future is not None:
+            frames, future = frames[:, :-1], frames[:, -1]
         actions = batch[ACTION]
         pad = batch.get("action_is_pad", actions.new_zeros(actions.shape[:2], dtype=torch.bool))
         shown = Demonstrated(
@@ -88,10 +94,17 @@ class VipraPolicy(PreTrainedPolicy):
             taken,
             batch.get(FILMED),
             batch.get(RELEASED),
+            future,
+            batch.get(FUTURE_VALID),
+            batch.get(LATENTS),
         )
         losses = self.decoder.loss(frames, self._task(batch), self._state(batch), shown)
         weights = {
             "flow_matching": 1.0,
+            "action_nats": 1.0,
+            "future_l1": self.config.future_weight,
+            "code_nats": 1.0,
+            "latent_l1": 1.0,
             "action_l1": 1.0,
             "subgoal_l1": self.config.subgoal_weight,
             "height_l1": self.config.subgoal_weight,

@@ -2,10 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import Tensor
 
 from robowm.world.backbone import BackboneConfig
+
+
+@dataclass(frozen=True)
+class LatentShape:
+    """Shape of the latent actions that a policy foretells: the world model's, or the labels'."""
+
+    horizon: int = 8
+    """H, latent actions that are foretold; the future frame is as many steps ahead"""
+    tokens: int = 4
+    """K, codes a latent action"""
+    codes: int = 8
+    """size of the codebook"""
+    dim: int = 32
+    """D, numbers of a latent action"""
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,18 @@ class DecoderConfig:
     """Euler steps per chunk"""
     causal_actions: bool = False
     """True: action tokens see only earlier ones, as ViPRA does; False: all, as π0 does"""
+    autoregressive: bool = False
+    """actions as words, one after the other (ViPRA-AR), not by flow matching"""
+    action_bins: int = 256
+    """words a number, where actions are words (ViPRA 2,047)"""
+    keep_future: bool = False
+    """foretell the future frame, too, and act on that (ViPRA's ablation +SP3)"""
+    latents: Literal["none", "codes", "continuous"] = "none"
+    """foretell latent actions, too, and act on these"""
+    latent: LatentShape = field(default_factory=LatentShape)
+    """their shape"""
+    latent_dropout: float = 0.5
+    """share of training samples whose actions do not see them"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +109,11 @@ class Demonstrated:
             None: nowhere.
         filmed: bool (B,), samples of video, which show where to and what for, and no more; None:
             there are none.
+        future: float32 (B, 3, S, S) in [0, 1], the frame some steps ahead, moved as the pictures
+            are; None: not known.
+        future_valid: bool (B,), False after an episode's end.
+        latents: latent actions from now on, int64 codes (B, H, K), -1 where not known, or float32
+            (B, H, D), NaN where not known; None: not known anywhere.
     """
 
     actions: Tensor
@@ -93,3 +125,6 @@ class Demonstrated:
     taken: Tensor | None = None
     filmed: Tensor | None = None
     released: Tensor | None = None
+    future: Tensor | None = None
+    future_valid: Tensor | None = None
+    latents: Tensor | None = None

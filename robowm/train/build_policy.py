@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.latent.reality.truth import column_names
 from robowm.nn.directory import load_weights, read_config
 from robowm.policy.eye import place_columns
+from robowm.policy.shown import LatentShape
 from robowm.policy.turning import directions_of
 from robowm.train.practice import turning_of
 from robowm.train.pretrain import KIND
@@ -33,10 +35,11 @@ class PolicyConfig:
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     """used by `scratch`; a world model brings its own"""
-    action_head: Literal["auto", "goals", "flow"] = "auto"
+    action_head: Literal["auto", "goals", "flow", "autoregressive"] = "auto"
     """goals: what is seen tells where the hand will be at the next keyframes, and these and
     proprioception alone what to do. flow: flow matching beside what is seen (ViPRA), for tasks in
-    which the way between keyframes depends on what is seen. auto: goals for an arm whose state
+    which the way between keyframes depends on what is seen. autoregressive: actions as words, one
+    number after the other (ViPRA-AR). auto: goals for an arm whose state
     names the hand's place (x, y, z) and whose last action is named as a gripper's, else flow"""
     state_frames: int = 3
     """moments of proprioception, the present one the last; at least the context frames are read"""
@@ -61,6 +64,18 @@ class PolicyConfig:
     action are of a hand's place, axes, motion and turn; False: by a plain network"""
     causal_actions: bool = False
     """True: action tokens see only earlier ones, as ViPRA does"""
+    action_bins: int = 256
+    """words a number, head `autoregressive` (ViPRA 2,047); each is as often in demonstrations"""
+    keep_future: bool = False
+    """foretell the future frame, too, and act on that (ViPRA's ablation +SP3); head `flow` or
+    `autoregressive`"""
+    latents: Literal["none", "codes", "continuous"] = "none"
+    """foretell latent actions first, as a world model does, and act on these; demonstrations must
+    be labelled (`robowm label --labeller`); head `flow` or `autoregressive`"""
+    latent: LatentShape = field(default_factory=LatentShape)
+    """shape of what is foretold; but for the horizon taken from the world model and the labels"""
+    latent_dropout: float = 0.5
+    """share of samples whose actions do not see the latent ones, so that they can do without"""
     use_state: bool = True
     """give the policy proprioception"""
     shift_px: int = 4
@@ -69,12 +84,21 @@ class PolicyConfig:
     """training brightness and contrast vary by up to this share"""
 
 
-def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow"]:
+def choose_head(
+    demos: Episodes, policy: PolicyConfig
+) -> Literal["goals", "flow", "autoregressive"]:
     """The head that `auto` stands for, or the one asked for.
 
     Raises:
-        UserError: `goals` was asked for, and there is nothing to set them with.
+        UserError: `goals` was asked for, and there is nothing to set them with, or beside
+            something else to act on.
     """
+    foretells = policy.keep_future or policy.latents != "none"
+    if policy.action_head == "goals" and foretells:
+        raise UserError(
+            "--policy.action-head goals acts on goals alone; expected flow or autoregressive with "
+            "--policy.keep-future or --policy.latents."
+        )
     has_state = policy.use_state and "observation.state" in demos.features
     possible = has_state and 0 < policy.subgoals <= policy.backbone.points
     if policy.action_head == "goals" and not possible:
@@ -86,7 +110,7 @@ def choose_head(demos: Episodes, policy: PolicyConfig) -> Literal["goals", "flow
     if policy.action_head == "auto":
         arm = possible and place_columns(column_names(demos, "observation.state"))
         gripper = re.search(GRIPPER, column_names(demos, "action")[-1].lower())
-        return "goals" if arm and gripper else "flow"
+        return "goals" if arm and gripper and not foretells else "flow"
     return policy.action_head
 
 
@@ -125,6 +149,14 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             subgoal_weight=config.subgoal_weight,
             place_weight=config.place_weight,
             causal_actions=config.causal_actions,
+            action_bins=config.action_bins,
+            keep_future=config.keep_future,
+            latents=config.latents,
+            latent_horizon=config.latent.horizon,
+            latent_tokens=config.latent.tokens,
+            latent_codes=config.latent.codes,
+            latent_dim=config.latent.dim,
+            latent_dropout=config.latent_dropout,
             use_state=use_state,
             size_px=b.size_px,
             grid=b.grid,
@@ -181,30 +213,66 @@ def know_scale(
     )
 
 
+def know_actions(
+    policy: "VipraPolicy", action: dict[str, torch.Tensor], actions: np.ndarray
+) -> None:
+    """Tell a head whose actions are words how these lie; to others it is no matter.
+
+    Args:
+        policy: the policy.
+        action: `mean` and `std` (A,) by which actions are normalised.
+        actions: (N, A), all that was done.
+    """
+    from robowm.policy.decoder import ActionDecoder
+    from robowm.policy.token_head import TokenHead
+
+    decoder = policy.decoder
+    if isinstance(decoder, ActionDecoder) and isinstance(decoder.actor, TokenHead):
+        deviation = action["std"].clamp_min(LEAST_DEVIATION)
+        decoder.actor.know_actions((torch.from_numpy(actions) - action["mean"]) / deviation)
+
+
 def read_world_model(directory: Path) -> ViPRAConfig:
     """The configuration of a world model directory."""
     return read_config(directory, KIND, ViPRAConfig)
 
 
-def with_pretrained(config: PolicyConfig, world: Path | None) -> PolicyConfig:
+def with_pretrained(config: PolicyConfig, asked: str, model: Path | None) -> PolicyConfig:
     """The configuration with what its frozen encoder's weights say of it (`read_pretrained`).
 
+    Args:
+        config: with the backbone of `model`, where there is one.
+        asked: the weights that were asked for.
+        model: what the policy sets out from.
+
     Raises:
-        UserError: no such weights; or a world model was given that was trained without any.
+        UserError: no such weights; or they are asked for, and `model` has none.
     """
-    if world is None:
+    if model is None:
         return replace(config, backbone=read_pretrained(config.backbone, PRETRAINED))
-    if config.backbone.pretrained and not read_world_model(world).backbone.pretrained:
+    if asked and not config.backbone.pretrained:
         raise UserError(
-            f"{PRETRAINED}: {world} was trained without pretrained features, and a policy has its "
-            "world model's backbone. Give --model.backbone.pretrained to pretrain, or take scratch."
+            f"{PRETRAINED} {asked}: {model} was trained without pretrained features, and a policy "
+            "has the backbone that it sets out from. Pretrain with --model.backbone.pretrained, or "
+            "take scratch."
         )
     return config
 
 
 def carry_over(directory: Path, policy: "VipraPolicy") -> int:
-    """Copy the world model's backbone into the policy; returns how many tensors."""
+    """Copy the world model's backbone into the policy, and what foretells where the policy does,
+    too; returns how many tensors."""
+    from robowm.policy.decoder import ActionDecoder
+
     world = ViPRAWorldModel(read_world_model(directory))
     load_weights(directory, world)
-    policy.decoder.backbone.load_state_dict(world.backbone.state_dict())
-    return len(world.backbone.state_dict())
+    pairs: list[tuple[nn.Module, nn.Module | None]] = [(world.backbone, policy.decoder.backbone)]
+    if isinstance(policy.decoder, ActionDecoder):
+        kept = policy.decoder.foresight
+        pairs += [(world.future, kept.future), (world.latents, kept.latents)]
+    count = 0
+    for source, target in pairs:
+        if target is not None:
+            target.load_state_dict(source.state_dict())
+            count += len(source.state_dict())
+    return count

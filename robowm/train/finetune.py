@@ -23,6 +23,7 @@ from robowm.train.build_policy import (
     build_policy,
     carry_over,
     choose_head,
+    know_actions,
     know_scale,
     read_world_model,
     with_pretrained,
@@ -35,7 +36,9 @@ from robowm.train.demonstrations import (
     demonstration_batch,
     read_stats,
 )
+from robowm.train.foresight import foretold, know_latents, latent_columns, with_latent_shape
 from robowm.train.frames import Frames, held_out, load_frames
+from robowm.train.from_latents import read_emitter, set_out, shaped_alike
 from robowm.train.goals import Goals, find_goals
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
@@ -96,7 +99,8 @@ def finetune(
     """Train a LeRobot policy on demonstrations.
 
     Args:
-        model: world model directory or Hub id, or "scratch".
+        model: world model directory or Hub id, one of a policy that emits latent actions, or
+            "scratch".
         datasets: LeRobotDataset v3 directories with `action` and a camera, of one robot.
         out: LeRobot policy directory to write.
         config: see FinetuneConfig.
@@ -120,13 +124,19 @@ def finetune(
         check_actions(some)
     check_alike(demos, config.policy.use_state)
     directory = None if model == SCRATCH else resolve(model)
+    emitter = None if directory is None else read_emitter(directory)
+    policy_config, world = config.policy, None
+    if emitter is not None:
+        policy_config = shaped_alike(policy_config, emitter)
+    elif directory is not None:
+        world = directory, read_world_model(directory)
+        policy_config = replace(policy_config, backbone=world[1].backbone)
     weights = config.policy.backbone.pretrained
-    config = replace(config, policy=with_pretrained(config.policy, directory))
-    if directory is not None:
-        shape = read_world_model(directory)
-        config = replace(config, policy=replace(config.policy, backbone=shape.backbone))
-    head = choose_head(demos[0], config.policy)
-    config = replace(config, policy=replace(config.policy, action_head=head))
+    policy_config = with_pretrained(policy_config, weights, directory)
+    head = choose_head(demos[0], policy_config)
+    policy_config = replace(policy_config, action_head=head)
+    policy_config = with_latent_shape(demos, config.labels, policy_config, world)
+    config = replace(config, policy=policy_config)
     films = [Episodes(path) for path in config.video]
     check_video(demos, films, head)
     decoder = None if config.decoder is None else decoder_for(demos, config.decoder)
@@ -149,12 +159,11 @@ def finetune(
 
     torch.manual_seed(config.train.seed)
     policy = build_policy(demos[0], config.policy)
-    carried = carry_over(directory, policy) if directory else 0
-    if not directory:
-        load_pretrained(policy.decoder.backbone, weights, PRETRAINED)
     stats = read_stats(demos)
     pre, post = make_vipra_pre_post_processors(policy.config, dataset_stats=stats)
-    columns = ["action", *(["observation.state"] if policy.config.use_state else [])]
+    states = ["observation.state"] if policy.config.use_state else []
+    columns = {name: name for name in ("action", *states)}
+    columns |= latent_columns(config.policy, config.labels)
     frames = load_frames(
         demos, config.policy.backbone.size_px, columns, stage.work / "frames", None, films
     )
@@ -163,6 +172,15 @@ def finetune(
         int(frames.episode[demonstrated - 1]) + 1, config.held_out, config.train.seed
     )
     rows = np.flatnonzero(~(kept_back & (config.held_out > 0))[frames.episode[:demonstrated]])
+    know_actions(policy, stats["action"], frames.columns["action"][rows])
+    know_latents(policy, frames, rows)
+    carried = 0
+    if directory is not None and emitter is not None:
+        carried = set_out(directory, policy, stats["action"])
+    elif directory is not None:
+        carried = carry_over(directory, policy)
+    else:
+        load_pretrained(policy.decoder.backbone, weights, PRETRAINED)
     names = column_names(demos[0], "observation.state") if policy.config.use_state else None
     scale = None
     if policy.config.use_state:
@@ -241,6 +259,7 @@ def batches(
     ) -> tuple[torch.Tensor, dict[str, float]]:
         chosen = np.concatenate([rng.choice(some, count) for some, count in pools])
         batch = pre(demonstration_batch(frames, chosen, policy))
+        batch |= foretold(frames, chosen, policy)
         if goals is not None:
             states = torch.from_numpy(goals.states[chosen])
             batch[SUBGOALS] = pre({"observation.state": states})["observation.state"]

@@ -19,10 +19,12 @@ from robowm.train.labels_on_disk import provenance_in
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 from robowm.world.backbone import load_pretrained, read_pretrained
 from robowm.world.contract import WorldModel
+from robowm.world.targets import LatentCodes, LatentVectors
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 
 KIND = "robowm_vipra"
 PRETRAINED = "--model.backbone.pretrained"
+NO_CODES = {"code_accuracy": 0.0, "code_chance": 0.0}
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,12 @@ class Validation:
     Attributes:
         future_l1: mean absolute error of the frame H ahead on pixels that changed, 0 to 1.
         still_l1: the same for showing the present frame again.
-        code_accuracy: share of latent codes guessed right, given the earlier ones.
-        code_chance: the share the commonest code has at each token.
+        code_accuracy: share of latent codes guessed right, given the earlier ones; 0 where latent
+            actions are continuous.
+        code_chance: the share the commonest code has at each token; likewise.
         windows: how many windows were judged.
+        latent_r2: share of the variance of continuous latent actions that is foretold, given the
+            earlier ones; None where they are codes.
     """
 
     future_l1: float
@@ -52,6 +57,7 @@ class Validation:
     code_accuracy: float
     code_chance: float
     windows: int
+    latent_r2: float | None = None
 
 
 def pretrain(
@@ -62,7 +68,7 @@ def pretrain(
     Args:
         datasets: LeRobotDataset v3 directories that `label` has been through, by one labeller.
         out: model directory to write: `config.json`, `model.safetensors`, curves, pictures.
-        config: see PretrainConfig; tokens and codes are taken from the labels.
+        config: see PretrainConfig; the shape of latent actions is taken from the labels.
         labels: name of the label set to train on, the same in every dataset.
 
     Raises:
@@ -75,7 +81,12 @@ def pretrain(
     weights = config.model.backbone.pretrained
     backbone = read_pretrained(config.model.backbone, PRETRAINED)
     config = replace(config, model=replace(config.model, backbone=backbone))
-    shape = replace(config.model, tokens=provenance["tokens"], codes=provenance["codes"])
+    shape = replace(
+        config.model,
+        tokens=provenance["tokens"],
+        codes=provenance["codes"],
+        latent_dim=opened[0].features[label_columns(labels)[0]]["shape"][0],
+    )
     config = replace(config, model=shape)
     settings = {
         "config": plain(config),
@@ -87,13 +98,15 @@ def pretrain(
     stage = open_stage(out, "world_model", settings)
     if stage.done:
         return Validation(**stage.card["validation"])
-    columns = dict(zip(LABEL_COLUMNS[1:], label_columns(labels)[1:], strict=True))
+    columns = dict(zip(LABEL_COLUMNS, label_columns(labels), strict=True))
     frames = load_frames(opened, shape.backbone.size_px, columns, stage.work / "frames")
     kept_back = held_out(int(frames.episode[-1]) + 1, config.held_out, config.train.seed)
     rows, judged = windows(frames, kept_back)
     torch.manual_seed(config.train.seed)
     model = ViPRAWorldModel(shape)
     load_pretrained(model.backbone, weights, PRETRAINED)
+    if isinstance(model.latents, LatentVectors):
+        model.latents.know_scale(torch.from_numpy(frames.columns["latent_action"][rows]))
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
@@ -147,17 +160,14 @@ def windows(frames: Frames, kept_back: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def window_batch(frames: Frames, rows: np.ndarray, shape: ViPRAConfig) -> Batch:
-    """Windows around `rows`: context frames up to each row, codes and frame after it.
+    """Windows around `rows`: context frames up to each row, latent actions and frame after it.
 
-    What lies past an episode's end is invalid: codes -1, `future_valid` False.
+    What lies past an episode's end is invalid: codes -1, latents NaN, `future_valid` False.
     """
     start, end = frames.start[rows], frames.end[rows]
     context = rows[:, None] + np.arange(1 - shape.backbone.context_frames, 1)
     context = np.maximum(context, start[:, None])
-    steps = rows[:, None] + np.arange(shape.horizon)
-    inside = steps < end[:, None]
-    codes = frames.columns["latent_action_index"][np.minimum(steps, end[:, None] - 1)]
-    codes = np.where(inside[..., None], codes, INVALID_CODE)
+    codes, vectors = latents_ahead(frames, rows, shape.horizon)
     future = rows + shape.horizon
     return Batch(
         frames=frames.pictures(context),
@@ -165,7 +175,22 @@ def window_batch(frames: Frames, rows: np.ndarray, shape: ViPRAConfig) -> Batch:
         future=frames.pictures(np.minimum(future, end - 1)),
         future_valid=torch.from_numpy(future < end),
         codes=torch.from_numpy(codes),
+        latents=torch.from_numpy(vectors),
     )
+
+
+def latents_ahead(frames: Frames, rows: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latent actions of the `horizon` transitions from each of N rows on.
+
+    Returns:
+        codes int64 (N, H, K), and the actions themselves float32 (N, H, D); -1 and NaN where there
+        is none, be it past the episode's end or not valid.
+    """
+    _, steps, inside = frames.around(rows, 1, horizon)
+    known = inside & frames.columns["latent_action_valid"][steps].astype(bool)
+    codes = np.where(known[..., None], frames.columns["latent_action_index"][steps], INVALID_CODE)
+    vectors = np.where(known[..., None], frames.columns["latent_action"][steps], np.nan)
+    return codes, vectors.astype(np.float32)
 
 
 @torch.no_grad()
@@ -176,7 +201,7 @@ def validate(model: ViPRAWorldModel, frames: Frames, rows: np.ndarray) -> Valida
         return Validation(0.0, 0.0, 0.0, 0.0, 0)
     batch = window_batch(frames, rows, model.config)
     assert batch.future is not None and batch.codes is not None and batch.future_valid is not None
-    drawn, logits = model._teacher_forced(batch)
+    drawn, hidden = model.teacher_forced(batch)
     now = batch.frames[:, -1]
     changed = (batch.future - now).abs().amax(1, keepdim=True) > 0.1
     changed &= batch.future_valid[:, None, None, None]
@@ -186,19 +211,35 @@ def validate(model: ViPRAWorldModel, frames: Frames, rows: np.ndarray) -> Valida
         gap = (picture - batch.future).abs().mean(1, keepdim=True)  # type: ignore[operator]
         return float((gap * changed).sum() / count)
 
-    codes = batch.codes.flatten(1)
-    known = codes >= 0
-    right = (logits.argmax(-1) == codes) & known
-    tokens = batch.codes.flatten(0, 1)
+    judged = (
+        {"latent_r2": _explained(model.latents, hidden, batch)}
+        if isinstance(model.latents, LatentVectors)
+        else _right(model.latents, hidden, batch.codes)
+    )
+    return Validation(l1(drawn), l1(now), windows=len(rows), **NO_CODES | judged)
+
+
+def _right(latents: LatentCodes, hidden: torch.Tensor, codes: torch.Tensor) -> dict[str, float]:
+    """Share of codes (B, H, K) that hidden tokens tell, and that the commonest would."""
+    told, flat = latents.outward(hidden).argmax(-1), codes.flatten(1)
+    known = flat >= 0
+    right = (told == flat) & known
+    tokens = codes.flatten(0, 1)
     tokens = tokens[(tokens >= 0).all(-1)]
     commonest = [(t == t.mode().values).double().mean() for t in tokens.T]
-    return Validation(
-        future_l1=l1(drawn),
-        still_l1=l1(now),
-        code_accuracy=float(right.sum() / known.sum().clamp_min(1)),
-        code_chance=float(sum(commonest) / max(len(commonest), 1)),
-        windows=len(rows),
-    )
+    return {
+        "code_accuracy": float(right.sum() / known.sum().clamp_min(1)),
+        "code_chance": float(sum(commonest) / max(len(commonest), 1)),
+    }
+
+
+def _explained(latents: LatentVectors, hidden: torch.Tensor, batch: Batch) -> float:
+    """Share of the variance of latent actions that hidden tokens tell."""
+    assert batch.latents is not None
+    known = batch.latents.isfinite().all(-1)
+    wanted, told = batch.latents[known], latents.read(hidden)[known]
+    left = (wanted - told).square().sum()
+    return float(1 - left / (wanted - wanted.mean(0)).square().sum().clamp_min(1e-12))
 
 
 @torch.no_grad()

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from robowm.batch import INVALID_CODE, Batch
-from robowm.nn.image import Decoder
+from robowm.batch import Batch
 from robowm.nn.transformer import block_mask
 from robowm.world.backbone import Backbone, BackboneConfig, Seen
 from robowm.world.contract import Capabilities
+from robowm.world.targets import FutureFrame, foretell, future_l1, latent_target
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,10 @@ class ViPRAConfig:
     """K, codes per latent action; must be the labeller's"""
     codes: int = 8
     """size of the labeller's codebook"""
+    continuous: bool = False
+    """True: foretell latent actions as they are, by L1, not their codes"""
+    latent_dim: int = 32
+    """D, numbers of a latent action where these are continuous; must be the labeller's"""
     predict_future: bool = True
     """False is the ablation -SP2: latent actions only"""
     predict_latents: bool = True
@@ -48,13 +51,10 @@ class ViPRAWorldModel(nn.Module):
         b = config.backbone
         self.capabilities = Capabilities(("text",), config.horizon)
         self.backbone = Backbone(b)
-        self.future_query = nn.Parameter(0.02 * torch.randn(b.grid**2, b.width))
-        self.future_head = Decoder(4, b.size_px, b.grid, b.width, b.channels)
-        self.code_in = nn.Embedding(config.codes + 2, b.width)  # and: begin, unknown
-        self.code_step = nn.Parameter(0.02 * torch.randn(config.horizon, 1, b.width))
-        self.code_token = nn.Parameter(0.02 * torch.randn(config.tokens, b.width))
-        self.code_out = nn.Linear(b.width, config.codes)
-        groups = [self.backbone.prefix_tokens, b.grid**2, config.horizon * config.tokens]
+        self.future = FutureFrame(b)
+        shape = config.horizon, config.latent_dim if config.continuous else config.tokens
+        self.latents = latent_target(b.width, shape, config.codes, config.continuous)
+        groups = [self.backbone.prefix_tokens, b.grid**2, self.latents.length]
         mask = block_mask(groups, [False, False, True])
         self.register_buffer("mask", mask, persistent=False)
 
@@ -66,54 +66,40 @@ class ViPRAWorldModel(nn.Module):
         """L1 of the future frame and cross-entropy of the codes, on what is valid.
 
         Args:
-            batch: with frames, task, future, future_valid and codes (B, H, K).
+            batch: with frames, task, future, future_valid and codes (B, H, K); where latent actions
+                are continuous `latents` (B, H, D) and their L1, instead.
         """
         assert batch.future is not None and batch.future_valid is not None
-        assert batch.codes is not None
-        drawn, logits = self._teacher_forced(batch)
+        drawn, hidden = self.teacher_forced(batch)
         total, parts = drawn.new_zeros(()), {}
         if self.config.predict_future:
             now = batch.frames[:, -1]
-            moved = (batch.future - now).abs().amax(1, keepdim=True)
-            weight = (1 + 4 * (moved * 5).clamp(max=1)) * batch.future_valid[:, None, None, None]
-            gap = (drawn - batch.future).abs().mean(1, keepdim=True)
-            future = (gap * weight).sum() / weight.sum().clamp_min(1)
+            future = future_l1(drawn, now, batch.future, batch.future_valid)
             total, parts["future_l1"] = total + self.config.future_weight * future, future.item()
         if self.config.predict_latents:
-            codes = F.cross_entropy(
-                logits.flatten(0, 1).float(), batch.codes.flatten(), ignore_index=INVALID_CODE
-            )
-            codes = codes.nan_to_num(0.0)  # a batch without one valid code
-            total, parts["code_nats"] = total + codes, codes.item()
+            latents = self.latents.loss(hidden, self.given(batch))
+            total, parts[self.latents.name] = total + latents, latents.item()
         return total, parts
 
-    def _teacher_forced(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The future frame (B, 3, S, S) and code logits (B, H·K, codes)."""
-        assert batch.codes is not None
-        seen = self.backbone(batch.frames, batch.task)
-        query = self.future_query.expand(len(seen.prefix), -1, -1)
-        parts = [seen.prefix, query, self._code_inputs(batch.codes)]
-        hidden, _ = self.backbone.trunk(torch.cat(parts, dim=1), self.mask)
-        future, codes = self._split(hidden)
-        return self._draw(batch.frames[:, -1], future, seen), self.code_out(codes)
+    def given(self, batch: Batch) -> Tensor:
+        """A batch's latent actions in the form that is foretold."""
+        given = batch.latents if self.config.continuous else batch.codes
+        assert given is not None
+        return given
 
-    def _code_inputs(self, codes: Tensor) -> Tensor:
-        """Codes (B, H, K) shifted right by one and embedded: (B, H·K, D)."""
-        begin, unknown = self.config.codes, self.config.codes + 1
-        known = torch.where(codes < 0, unknown, codes).flatten(1)
-        shifted = F.pad(known[:, :-1], (1, 0), value=begin)
-        place = (self.code_step + self.code_token).flatten(0, 1)
-        return self.code_in(shifted) + place
+    def teacher_forced(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The future frame (B, 3, S, S), and what latent actions are read off (B, L, D)."""
+        seen = self.backbone(batch.frames, batch.task)
+        query = self.future.query.expand(len(seen.prefix), -1, -1)
+        parts = [seen.prefix, query, self.latents.inputs(self.given(batch))]
+        hidden, _ = self.backbone.trunk(torch.cat(parts, dim=1), self.mask)
+        future, latents = self._split(hidden)
+        return self.future.draw(batch.frames[:, -1], future, seen), latents
 
     def _split(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         start = self.backbone.prefix_tokens
         end = start + self.config.backbone.grid**2
         return hidden[:, start:end], hidden[:, end:]
-
-    def _draw(self, now: Tensor, future: Tensor, seen: Seen) -> Tensor:
-        picture = self.future_head(future, seen.fine).float()
-        drawn, change = picture.sigmoid().split([3, 1], dim=1)
-        return now * (1 - change) + drawn * change  # still background is copied, not redrawn
 
     def start(self, context: Batch) -> Batch:
         """The state of an imagined rollout is its newest context."""
@@ -135,20 +121,16 @@ class ViPRAWorldModel(nn.Module):
 
     @torch.no_grad()
     def predict(self, context: Batch) -> tuple[Tensor, Tensor]:
-        """The frame H steps ahead (B, 3, S, S) and the likeliest codes int64 (B, H, K), greedily.
+        """The frame H steps ahead (B, 3, S, S), and latent actions: the likeliest codes int64
+        (B, H, K), greedily, or where they are continuous float32 (B, H, D).
 
-        The prefix and the future are computed once and cached; codes follow one at a time.
+        The prefix and the future are computed once and cached; latent actions follow one by one.
         """
-        trunk, c = self.backbone.trunk, self.config
-        seen = self.backbone(context.frames, context.task)
-        prefix = seen.prefix
-        query = self.future_query.expand(len(prefix), -1, -1)
-        length = prefix.shape[1] + query.shape[1]
-        hidden, cache = trunk(torch.cat([prefix, query], dim=1), self.mask[:length, :length])
-        frame = self._draw(context.frames[:, -1], hidden[:, prefix.shape[1] :], seen)
-        codes = torch.full((len(prefix), c.horizon, c.tokens), INVALID_CODE, device=frame.device)
-        for i in range(c.horizon * c.tokens):
-            token = self._code_inputs(codes)[:, i : i + 1]
-            hidden, cache = trunk(token, past=cache)
-            codes.view(len(prefix), -1)[:, i] = self.code_out(hidden[:, 0]).argmax(-1)
-        return frame, codes
+        seen: Seen = self.backbone(context.frames, context.task)
+        query = self.future.query.expand(len(seen.prefix), -1, -1)
+        tokens = torch.cat([seen.prefix, query], dim=1)
+        length = tokens.shape[1]
+        hidden, cache = self.backbone.trunk(tokens, self.mask[:length, :length])
+        future, _ = self._split(hidden)
+        frame = self.future.draw(context.frames[:, -1], future, seen)
+        return frame, foretell(self.latents, self.backbone.trunk, cache)[0]

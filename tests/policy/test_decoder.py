@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from robowm.policy.decoder import ActionDecoder
+from robowm.policy.flow_head import FlowHead
 from robowm.policy.flow_matching import draw_times, integrate, interpolate
 from robowm.policy.shown import DecoderConfig, Demonstrated
 from robowm.world.backbone import BackboneConfig
@@ -46,12 +47,14 @@ def test_integration_of_the_true_velocity_recovers_the_actions() -> None:
 def test_an_action_sees_later_ones_only_if_it_may(causal: bool) -> None:
     torch.manual_seed(0)
     net = ActionDecoder(replace(CONFIG, causal_actions=causal)).eval()
-    torch.nn.init.normal_(net.action_out.weight)
-    context = net._look(torch.rand(2, 2, 3, 16, 16), ["a", "b"], torch.randn(2, 2, 3))
+    assert isinstance(net.actor, FlowHead)
+    torch.nn.init.normal_(net.actor.action_out.weight)
+    _, context = net._look(torch.rand(2, 2, 3, 16, 16), ["a", "b"], torch.randn(2, 2, 3))
     one, t = torch.randn(2, 4, 2), torch.zeros(2)
     other = one.clone()
     other[:, 2] += 1
-    before, after = net._velocity(one, t, context), net._velocity(other, t, context)
+    trunk = net.backbone.trunk
+    before, after = (net.actor.velocity(x, t, context, trunk) for x in (one, other))
     same = torch.isclose(before, after, atol=1e-6).all(-1).all(0)
     assert same.tolist() == [causal, causal, False, False]
 
@@ -86,7 +89,7 @@ def test_padding_does_not_count() -> None:
 
     changed = actions.clone()
     changed[:, 2:] = 99  # causal or not, a padded token must not move the others' targets
-    net.action_in.weight.data.zero_()
+    net.actor.action_in.weight.data.zero_()
     assert loss(actions) == pytest.approx(loss(changed))
 
 

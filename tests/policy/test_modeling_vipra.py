@@ -115,7 +115,7 @@ def test_it_can_do_without_proprioception() -> None:
 
 
 def test_without_noise_a_chunk_is_always_the_same(policy: VipraPolicy) -> None:
-    nn.init.normal_(policy.decoder.action_out.weight)
+    nn.init.normal_(policy.decoder.actor.action_out.weight)
     seen = batch()
     drawn = [policy.predict_action_chunk(seen) for _ in range(2)]
     assert not torch.equal(*drawn)
@@ -157,7 +157,7 @@ def test_a_policy_needs_a_camera_and_an_action() -> None:
 
 
 def test_a_slot_depends_on_its_seed_alone(policy: VipraPolicy) -> None:
-    torch.nn.init.normal_(policy.decoder.action_out.weight)
+    torch.nn.init.normal_(policy.decoder.actor.action_out.weight)
     pre, post = make_vipra_pre_post_processors(policy.config, STATS)
     controller = LeRobotController(policy, pre, post)
     rng = np.random.default_rng(0)
