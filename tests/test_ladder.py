@@ -1,9 +1,8 @@
 """The ladder on SIMPLER: what it is trained, compared and evaluated on does not overlap."""
 
 import dataclasses
-import importlib.util
 import json
-import sys
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
@@ -12,24 +11,12 @@ import pytest
 
 from robowm.sim.seeds import DEMONSTRATION, EVALUATION, take
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TRIES = 10  # `record` takes at most so many seeds for an episode
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    if str(BENCHMARKS) not in sys.path:
-        sys.path.append(str(BENCHMARKS))  # where it finds what it shares, as when it is run
-    sys.modules[name] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def ladder() -> ModuleType:
-    return script("simpler_ladder")
+def ladder(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("simpler_ladder")
 
 
 def test_draws_video_held_out_and_tuning_are_disjoint(ladder: ModuleType) -> None:
@@ -157,12 +144,12 @@ def settled(value: str) -> object:
     return tuple(found) if isinstance(found, list) else found
 
 
-def test_settings_are_of_lerobots_own_configs() -> None:
+def test_settings_are_of_lerobots_own_configs(benchmark: Callable[[str], ModuleType]) -> None:
     from lerobot.policies.act.configuration_act import ACTConfig
     from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
     from lerobot.policies.vqbet.configuration_vqbet import VQBeTConfig
 
-    arm = script("lerobot_arm")
+    arm = benchmark("lerobot_arm")
     configs = {"act": ACTConfig, "diffusion": DiffusionConfig, "vqbet": VQBeTConfig}
     assert set(arm.SETTINGS) == set(configs)
     for name, config in configs.items():

@@ -59,8 +59,9 @@ class VipraConfig(PreTrainedConfig):
     action_bins: int = 256
     """words a number, autoregressive only (ViPRA 2,047)"""
     keep_future: bool = False
-    """foretell the frame `latent_horizon` steps ahead, too, and act on that (ViPRA's ablation
+    """foretell the frame `future_steps` ahead, too, and act on that (ViPRA's ablation
     +SP3); not with goals"""
+    future_steps: int = 8
     future_weight: float = 4.0
     """weight of its L1 beside the actions' loss"""
     latents: Literal["none", "codes", "continuous"] = "none"
@@ -138,7 +139,11 @@ class VipraConfig(PreTrainedConfig):
             keep_future=self.keep_future,
             latents=self.latents,
             latent=LatentShape(
-                self.latent_horizon, self.latent_tokens, self.latent_codes, self.latent_dim
+                self.future_steps,
+                self.latent_horizon,
+                self.latent_tokens,
+                self.latent_codes,
+                self.latent_dim,
             ),
             latent_dropout=self.latent_dropout,
         )

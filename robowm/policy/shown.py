@@ -13,8 +13,10 @@ from robowm.world.backbone import BackboneConfig
 class LatentShape:
     """Shape of the latent actions that a policy foretells: the world model's, or the labels'."""
 
+    ahead: int = 8
+    """steps to the future frame"""
     horizon: int = 8
-    """H, latent actions that are foretold; the future frame is as many steps ahead"""
+    """H, latent actions that are foretold"""
     tokens: int = 4
     """K, codes a latent action"""
     codes: int = 8

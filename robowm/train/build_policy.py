@@ -73,7 +73,7 @@ class PolicyConfig:
     """foretell latent actions first, as a world model does, and act on these; demonstrations must
     be labelled (`robowm label --labeller`); head `flow` or `autoregressive`"""
     latent: LatentShape = field(default_factory=LatentShape)
-    """shape of what is foretold; but for the horizon taken from the world model and the labels"""
+    """shape of what is foretold; a world model and labels have their own"""
     latent_dropout: float = 0.5
     """share of samples whose actions do not see the latent ones, so that they can do without"""
     use_state: bool = True
@@ -152,6 +152,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             action_bins=config.action_bins,
             keep_future=config.keep_future,
             latents=config.latents,
+            future_steps=config.latent.ahead,
             latent_horizon=config.latent.horizon,
             latent_tokens=config.latent.tokens,
             latent_codes=config.latent.codes,

@@ -11,7 +11,6 @@ import torch
 from robowm.artefact import read_card
 from robowm.episodes import LABEL_COLUMNS, Episodes, label_columns
 from robowm.errors import UserError
-from robowm.policy.shown import LatentShape
 from robowm.train.build_policy import PolicyConfig
 from robowm.train.frames import Frames
 from robowm.train.pretrain import latents_ahead, one_labeller
@@ -49,7 +48,7 @@ def with_latent_shape(
     """
     shape = policy.latent
     if world is not None:
-        shape = replace(shape, horizon=world[1].horizon)
+        shape = replace(shape, ahead=world[1].horizon, horizon=world[1].chunk)
     if policy.latents == "none":
         return replace(policy, latent=shape)
     vectors = label_columns(labels)[0]
@@ -60,9 +59,8 @@ def with_latent_shape(
                 "label the demonstrations with the video's labeller (`robowm label --labeller`)."
             )
     found = one_labeller(demos, labels)
-    shape = LatentShape(
-        shape.horizon, found["tokens"], found["codes"], demos[0].features[vectors]["shape"][0]
-    )
+    numbers = demos[0].features[vectors]["shape"][0]
+    shape = replace(shape, tokens=found["tokens"], codes=found["codes"], dim=numbers)
     if world is not None:
         _check_world(policy, labels, found["sha256"], *world)
     return replace(policy, latent=shape)
@@ -106,7 +104,7 @@ def foretold(frames: Frames, rows: np.ndarray, policy: "VipraPolicy") -> dict[st
 
     config, batch = policy.config, dict[str, Any]()
     if config.keep_future:
-        ahead = rows + config.latent_horizon
+        ahead = rows + config.future_steps
         batch[FUTURE] = frames.pictures(np.minimum(ahead, frames.end[rows] - 1))
         batch[FUTURE_VALID] = torch.from_numpy(ahead < frames.end[rows])
     if config.latents != "none":

@@ -167,7 +167,7 @@ def window_batch(frames: Frames, rows: np.ndarray, shape: ViPRAConfig) -> Batch:
     start, end = frames.start[rows], frames.end[rows]
     context = rows[:, None] + np.arange(1 - shape.backbone.context_frames, 1)
     context = np.maximum(context, start[:, None])
-    codes, vectors = latents_ahead(frames, rows, shape.horizon)
+    codes, vectors = latents_ahead(frames, rows, shape.chunk)
     future = rows + shape.horizon
     return Batch(
         frames=frames.pictures(context),

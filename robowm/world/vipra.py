@@ -24,6 +24,8 @@ class ViPRAConfig:
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     horizon: int = 8
     """H, steps from the last context frame to the predicted one (ViPRA 14)"""
+    latent_steps: int = 0
+    """latent actions that are foretold, 0: H; 1 is the ablation -AC, without chunks"""
     tokens: int = 4
     """K, codes per latent action; must be the labeller's"""
     codes: int = 8
@@ -39,6 +41,11 @@ class ViPRAConfig:
     future_weight: float = 4.0
     """weight of the future frame's L1 beside the codes' cross-entropy"""
 
+    @property
+    def chunk(self) -> int:
+        """Latent actions that are foretold."""
+        return self.latent_steps or self.horizon
+
 
 class ViPRAWorldModel(nn.Module):
     """Predicts frame t+H and the latent actions t..t+H-1 from frames t-1, t and text."""
@@ -52,7 +59,7 @@ class ViPRAWorldModel(nn.Module):
         self.capabilities = Capabilities(("text",), config.horizon)
         self.backbone = Backbone(b)
         self.future = FutureFrame(b)
-        shape = config.horizon, config.latent_dim if config.continuous else config.tokens
+        shape = config.chunk, config.latent_dim if config.continuous else config.tokens
         self.latents = latent_target(b.width, shape, config.codes, config.continuous)
         groups = [self.backbone.prefix_tokens, b.grid**2, self.latents.length]
         mask = block_mask(groups, [False, False, True])

@@ -90,6 +90,16 @@ def test_ablations_leave_a_target_out() -> None:
     assert set(latents_only(batch())[1]) == {"code_nats"}
 
 
+def test_without_chunks_one_latent_action_is_foretold_beside_the_far_frame() -> None:
+    torch.manual_seed(0)
+    model = ViPRAWorldModel(replace(CONFIG, latent_steps=1)).eval()
+    one = batch()
+    assert one.codes is not None
+    loss, parts = model(replace(one, codes=one.codes[:, :1]))
+    assert loss.isfinite() and set(parts) == {"future_l1", "code_nats"}
+    assert model.predict(one)[1].shape == (2, 1, 4) and model.capabilities.frames_per_step == 3
+
+
 def test_it_learns_a_batch_by_heart() -> None:
     torch.manual_seed(0)
     model = ViPRAWorldModel(CONFIG)

@@ -1,0 +1,225 @@
+"""ViPRA's ablations, and what others found better, on one robosuite task: the paper's table.
+
+    python benchmarks/ablations.py --work DIR --json benchmarks/results/ablations.json
+
+ROWS below says of each what pretraining is taught and what fine-tuning is; all of them with either
+head, flow matching (FM) and actions as words (AR), the same budget, the same demonstrations and the
+same evaluation seeds. Expert episodes are the video: their actions are not read. Every step is a
+command of robowm with its output in DIR; run again after a kill it goes on. `--dry` prints what
+would be run. A run (world model, policy, 50 episodes) takes some five minutes of a core with bf16,
+fifteen of one without; all of them 60 runs.
+"""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from _versions import versions
+
+from robowm.artefact import plain, write_json
+from robowm.metrics.hierarchical import over_runs
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is chosen before the runs.
+
+    Attributes:
+        suite: the task.
+        recipe: sizes and steps of every stage.
+        videos, video_seed: expert episodes whose actions are thrown away, and their first seed.
+        demonstrations, demonstration_seed: and those with actions.
+        episodes: of each evaluation, on the suite's evaluation seeds.
+    """
+
+    suite: str = "robosuite/Lift"
+    recipe: str = "quickstart"
+    videos: int = 60
+    video_seed: int = 100_000
+    demonstrations: int = 10
+    demonstration_seed: int = 0
+    episodes: int = 50
+
+
+PROTOCOL = Protocol()
+HEADS = {"FM": "flow", "AR": "autoregressive"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes:
+        pretrained, tuned: what is learnt, in words.
+        pretrain: flags of `robowm pretrain`; None: from scratch.
+        finetune: flags of `robowm finetune`.
+    """
+
+    pretrained: str
+    tuned: str
+    pretrain: tuple[str, ...] | None = ()
+    finetune: tuple[str, ...] = ()
+
+
+ONE = ("--policy.chunk-size", "1", "--policy.n-action-steps", "1")
+BOTH = "future frame and latent chunk"
+ROWS = {
+    "scratch": Row("nothing", "action chunk", None),
+    "LAPA": Row(
+        "one latent action",
+        "one action",
+        ("--model.no-predict-future", "--model.latent-steps", "1"),
+        ONE,
+    ),
+    "full": Row(BOTH, "action chunk"),
+    "-AC": Row(
+        "future frame and one latent action", "one action", ("--model.latent-steps", "1"), ONE
+    ),
+    "-SP2": Row("latent chunk", "action chunk", ("--model.no-predict-future",)),
+    "-LA": Row("future frame", "action chunk", ("--model.no-predict-latents",)),
+    "+SP3": Row(
+        "latent chunk",
+        "future frame and action chunk",
+        ("--model.no-predict-future",),
+        ("--policy.keep-future",),
+    ),
+    "causal": Row(BOTH, "action chunk, each seeing those before", (), ("--policy.causal-actions",)),
+    "on latents": Row(BOTH, "latent chunk, then action chunk", (), ("--policy.latents", "codes")),
+    "continuous": Row(
+        "future frame and latent chunk as it is",
+        "latent chunk as it is, then action chunk",
+        ("--model.continuous",),
+        ("--policy.latents", "continuous"),
+    ),
+    "no state": Row(BOTH, "action chunk, without proprioception", (), ("--policy.no-use-state",)),
+}
+
+
+@dataclass(frozen=True)
+class Args:
+    """Flags."""
+
+    work: Path
+    """scratch directory: datasets, models, results"""
+    json: Path
+    """result"""
+    rows: tuple[str, ...] = tuple(ROWS)
+    """which of ROWS"""
+    heads: tuple[str, ...] = tuple(HEADS)
+    """which of HEADS"""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """of training"""
+    dry: bool = False
+    """print the commands only"""
+
+
+def main(args: Args) -> None:
+    """Run what is missing, then write the table."""
+    runs: list[dict[str, Any]] = []
+    printed = set[Path]()
+    for seed, head, name in product(args.seeds, args.heads, args.rows):
+        if name == "causal" and head == "AR":
+            continue  # words are causal anyway
+        result = args.work / "eval" / f"{stem(name)}_{head}_{seed}.json"
+        for command, made in commands(args, name, head, seed, result):
+            if not args.dry:
+                perform(command, made)
+            elif made not in printed:
+                print(shlex.join(command))
+            printed.add(made)
+        if not args.dry:
+            found = json.loads(result.read_text())
+            ends = [episode["stage"] for episode in found["episodes"]]
+            runs.append({"row": name, "head": head, "seed": seed, "stages": ends})
+            write(args, runs)
+
+
+def commands(
+    args: Args, name: str, head: str, seed: int, result: Path
+) -> Iterator[tuple[list[str], Path]]:
+    """What leads to a run's result, each with the file that is there when it is done."""
+    p, row, work = PROTOCOL, ROWS[name], args.work
+    video, demos = work / "video", work / "demos"
+    yield recorded(video, p.videos, p.video_seed)
+    yield recorded(demos, p.demonstrations, p.demonstration_seed)
+    words = ["robowm", "label", str(video), "--recipe", p.recipe]
+    yield words, video / "labels" / "robowm.json"
+    words = ["robowm", "label", str(demos), "--labeller", str(video / "labels" / "model")]
+    yield words, demos / "labels" / "robowm.json"
+    model = "scratch"
+    if row.pretrain is not None:
+        world = work / "worlds" / f"{'_'.join(row.pretrain).replace('--', '') or 'full'}_{seed}"
+        words = ["robowm", "pretrain", str(video), "--recipe", p.recipe, *row.pretrain]
+        yield [*words, "--train.seed", str(seed), "--out", str(world)], world / "model.safetensors"
+        model = str(world)
+    policy = work / "policies" / result.stem
+    words = ["robowm", "finetune", model, str(demos), "--recipe", p.recipe, *row.finetune]
+    words += ["--policy.action-head", HEADS[head], "--train.seed", str(seed)]
+    yield [*words, "--out", str(policy)], policy / "model.safetensors"
+    words = ["robowm", "eval", str(policy), "--suite", p.suite, "--episodes", str(p.episodes)]
+    words += ["--baseline-episodes", "0", "--videos", "0", "--out", str(result)]
+    yield words, result
+
+
+def recorded(out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:
+    """The command that records expert episodes."""
+    words = ["robowm", "record", "--suite", PROTOCOL.suite, "--episodes", str(episodes)]
+    words += ["--size-px", "64", "--seed", str(seed), "--out", str(out)]
+    return words, out / "robowm.json"
+
+
+def perform(command: list[str], made: Path) -> None:
+    """Run a command unless what it makes is there."""
+    if made.exists():
+        return
+    print(shlex.join(command), flush=True)
+    made.parent.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def write(args: Args, runs: list[dict[str, Any]]) -> None:
+    """The runs so far, and the table."""
+    write_json(
+        args.json,
+        {
+            "command": "python benchmarks/ablations.py --work DIR --json FILE",
+            "protocol": plain(asdict(PROTOCOL)),
+            "rows": {name: plain(asdict(ROWS[name])) for name in args.rows},
+            "runs": runs,
+            "table": table(runs),
+            "versions": versions("robowm", "torch", "lerobot", "robosuite", "mujoco"),
+            "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        },
+    )
+
+
+def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By row and head: percent of successes of each seed, their mean, and its 95 % interval over
+    seeds and episodes (None with one seed)."""
+    lines = []
+    for name, head in dict.fromkeys((run["row"], run["head"]) for run in runs):
+        some = [run["stages"] for run in runs if (run["row"], run["head"]) == (name, head)]
+        outcomes = 100.0 * np.array([[end == "success" for end in stages] for stages in some])
+        found = over_runs([outcomes])
+        interval = [None, None] if found.runs is None else [found.runs.low, found.runs.high]
+        line = {"row": name, "head": head, "percent": [found.value, *interval]}
+        lines.append(line | {"by_seed": outcomes.mean(1).tolist()})
+    return lines
+
+
+def stem(name: str) -> str:
+    """A row's name in a file's."""
+    return name.replace("-", "no_").replace("+", "with_").replace(" ", "_")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))
