@@ -10,11 +10,8 @@ would be run. A run (world model, policy, 50 episodes) takes some five minutes o
 fifteen of one without; all of them 60 runs.
 """
 
-import json
 import os
 import platform
-import shlex
-import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -23,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import tyro
+from _steps import ends, go_through, labelled, recorded
 from _versions import versions
 
 from robowm.artefact import plain, write_json
@@ -36,6 +34,7 @@ class Protocol:
     Attributes:
         suite: the task.
         recipe: sizes and steps of every stage.
+        size_px: of frames.
         videos, video_seed: expert episodes whose actions are thrown away, and their first seed.
         demonstrations, demonstration_seed: and those with actions.
         episodes: of each evaluation, on the suite's evaluation seeds.
@@ -43,6 +42,7 @@ class Protocol:
 
     suite: str = "robosuite/Lift"
     recipe: str = "quickstart"
+    size_px: int = 64
     videos: int = 60
     video_seed: int = 100_000
     demonstrations: int = 10
@@ -130,16 +130,9 @@ def main(args: Args) -> None:
         if name == "causal" and head == "AR":
             continue  # words are causal anyway
         result = args.work / "eval" / f"{stem(name)}_{head}_{seed}.json"
-        for command, made in commands(args, name, head, seed, result):
-            if not args.dry:
-                perform(command, made)
-            elif made not in printed:
-                print(shlex.join(command))
-            printed.add(made)
+        go_through(commands(args, name, head, seed, result), args.dry, printed)
         if not args.dry:
-            found = json.loads(result.read_text())
-            ends = [episode["stage"] for episode in found["episodes"]]
-            runs.append({"row": name, "head": head, "seed": seed, "stages": ends})
+            runs.append({"row": name, "head": head, "seed": seed, "stages": ends(result)})
             write(args, runs)
 
 
@@ -149,12 +142,10 @@ def commands(
     """What leads to a run's result, each with the file that is there when it is done."""
     p, row, work = PROTOCOL, ROWS[name], args.work
     video, demos = work / "video", work / "demos"
-    yield recorded(video, p.videos, p.video_seed)
-    yield recorded(demos, p.demonstrations, p.demonstration_seed)
-    words = ["robowm", "label", str(video), "--recipe", p.recipe]
-    yield words, video / "labels" / "robowm.json"
-    words = ["robowm", "label", str(demos), "--labeller", str(video / "labels" / "model")]
-    yield words, demos / "labels" / "robowm.json"
+    size = ("--size-px", str(p.size_px))
+    yield recorded(p.suite, video, p.videos, p.video_seed, *size)
+    yield recorded(p.suite, demos, p.demonstrations, p.demonstration_seed, *size)
+    yield from labelled([video, demos], p.recipe)
     model = "scratch"
     if row.pretrain is not None:
         world = work / "worlds" / f"{'_'.join(row.pretrain).replace('--', '') or 'full'}_{seed}"
@@ -168,22 +159,6 @@ def commands(
     words = ["robowm", "eval", str(policy), "--suite", p.suite, "--episodes", str(p.episodes)]
     words += ["--baseline-episodes", "0", "--videos", "0", "--out", str(result)]
     yield words, result
-
-
-def recorded(out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:
-    """The command that records expert episodes."""
-    words = ["robowm", "record", "--suite", PROTOCOL.suite, "--episodes", str(episodes)]
-    words += ["--size-px", "64", "--seed", str(seed), "--out", str(out)]
-    return words, out / "robowm.json"
-
-
-def perform(command: list[str], made: Path) -> None:
-    """Run a command unless what it makes is there."""
-    if made.exists():
-        return
-    print(shlex.join(command), flush=True)
-    made.parent.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def write(args: Args, runs: list[dict[str, Any]]) -> None:

@@ -19,16 +19,15 @@ scratch`. LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
 import json
 import os
 import platform
-import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import _steps
 import tyro
 from _ladder import TASKS, gains, table
 from _versions import versions
@@ -131,12 +130,7 @@ def main(args: Args) -> None:
         run = Run(args, rung, draw, seed, arm)
         if any(key(run.key) == key(done) for done in results):
             continue
-        for command, made in run.commands():
-            if not args.dry:
-                perform(command, made)
-            elif made not in printed:
-                print(shlex.join(command))
-            printed.add(made)
+        _steps.go_through(run.commands(), args.dry, printed)
         if not args.dry:
             results.append(run.read())
             write(args, results)
@@ -341,9 +335,7 @@ def commit() -> str:
 
 def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:
     """The command that records demonstrations on random layouts."""
-    words = ["robowm", "record", "--suite", f"simpler/{task}", "--episodes", str(episodes)]
-    words += ["--size-px", "128", "--seed", str(seed), "--out", str(out)]
-    return words, out / "robowm.json"
+    return _steps.recorded(f"simpler/{task}", out, episodes, seed, "--size-px", "128")
 
 
 def labelled(datasets: list[Path], labeller: str | None) -> Iterator[tuple[list[str], Path]]:
@@ -353,19 +345,6 @@ def labelled(datasets: list[Path], labeller: str | None) -> Iterator[tuple[list[
         words += ["--labeller", labeller] if labeller else ["--recipe", "small"]
         yield words, path / "labels" / "robowm.json"
         labeller = labeller or str(datasets[0] / "labels" / "model")
-
-
-def perform(command: list[str], made: Path) -> None:
-    """Run a command unless what it makes is there; its time is kept beside it."""
-    if made.exists():
-        return
-    print(shlex.join(command), flush=True)
-    made.parent.parent.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    took = {"command": shlex.join(command), "seconds": round(time.monotonic() - begun)}
-    with (made.parent.parent / "times.jsonl").open("a") as file:
-        file.write(json.dumps(took) + "\n")
 
 
 if __name__ == "__main__":

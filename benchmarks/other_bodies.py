@@ -1,0 +1,189 @@
+"""Is video of other bodies worth anything? Few demonstrations of one arm, video of others only.
+
+    python benchmarks/other_bodies.py --work DIR --json benchmarks/results/other_bodies.json \
+        --clips ../shared/corpus/clips
+
+On robosuite: a policy for the Panda from three demonstrations, from scratch, and from world models
+pretrained on action-free video of four other arms at the same task, of the Panda itself (what the
+same body would be worth), and with `--clips` of a folder of real clips of robots and hands. Every
+draw of demonstrations has its training seed. Every step is a command of robowm with its output in
+DIR; run again after a kill it goes on. `--dry` prints what would be run. The recordings, labels and
+three world models take an hour of a core with bf16, then each of twelve runs ten minutes.
+"""
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from _steps import ends, go_through, labelled, recorded
+from _versions import versions
+
+from robowm.artefact import plain, write_json
+from robowm.metrics.hierarchical import over_runs
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is chosen before the runs.
+
+    Attributes:
+        suite, robot: what is demonstrated and evaluated.
+        others: whose video is seen.
+        recipe: sizes and steps of every stage.
+        size_px: of frames.
+        videos: expert episodes of the video, shared out evenly; their actions are not read.
+        video_seed: their first seed, the same for each arm.
+        demonstrations, draws: of the robot, and their first seeds.
+        episodes: of each evaluation, on the suite's evaluation seeds.
+    """
+
+    suite: str = "robosuite/Lift"
+    robot: str = "Panda"
+    others: tuple[str, ...] = ("UR5e", "IIWA", "Kinova3", "Jaco")
+    recipe: str = "quickstart"
+    size_px: int = 64
+    videos: int = 100
+    video_seed: int = 100_000
+    demonstrations: int = 3
+    draws: tuple[int, ...] = (0, 20_000, 40_000)
+    episodes: int = 50
+
+
+PROTOCOL = Protocol()
+ARMS = {
+    "scratch": "no video",
+    "others": "video of other arms only",
+    "same": "as much video of the same arm",
+    "clips": "real clips of robots and hands only",
+}
+
+
+@dataclass(frozen=True)
+class Args:
+    """Flags."""
+
+    work: Path
+    """scratch directory: datasets, models, results"""
+    json: Path
+    """result"""
+    arms: tuple[str, ...] = ("scratch", "others", "same", "clips")
+    """which of ARMS; `clips` needs --clips"""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """of training, one for each draw"""
+    clips: Path | None = None
+    """folder of real clips"""
+    dry: bool = False
+    """print the commands only"""
+
+
+def main(args: Args) -> None:
+    """Run what is missing, then write what it says."""
+    arms = [arm for arm in args.arms if arm != "clips" or args.clips is not None]
+    runs: list[dict[str, Any]] = []
+    printed = set[Path]()
+    for (draw, seed), arm in product(zip(PROTOCOL.draws, args.seeds, strict=False), arms):
+        result = args.work / "eval" / f"{arm}_{draw}_{seed}.json"
+        go_through(commands(args, arm, draw, seed, result), args.dry, printed)
+        if not args.dry:
+            runs.append({"arm": arm, "draw": draw, "seed": seed, "stages": ends(result)})
+            write(args, runs)
+
+
+def commands(
+    args: Args, arm: str, draw: int, seed: int, result: Path
+) -> Iterator[tuple[list[str], Path]]:
+    """What leads to a run's result."""
+    p, work = PROTOCOL, args.work
+    size = ("--size-px", str(p.size_px))
+    demos = work / f"demos_{draw}"
+    yield recorded(p.suite, demos, p.demonstrations, draw, "--robot", p.robot, *size)
+    model = "scratch"
+    if arm != "scratch":
+        videos = [work / "clips"]
+        if arm == "clips":
+            words = ["robowm", "ingest", str(args.clips), "--size-px", "128"]
+            yield [*words, "--out", str(videos[0])], videos[0] / "robowm.json"
+        else:
+            robots = p.others if arm == "others" else (p.robot,)
+            videos = [work / "video" / name for name in robots]
+            for name, path in zip(robots, videos, strict=True):
+                count = p.videos // len(robots)
+                yield recorded(p.suite, path, count, p.video_seed, "--robot", name, *size)
+        yield from labelled(videos, p.recipe)
+        world = work / "worlds" / f"{arm}_{seed}"
+        words = ["robowm", "pretrain", *map(str, videos), "--recipe", p.recipe]
+        yield [*words, "--train.seed", str(seed), "--out", str(world)], world / "model.safetensors"
+        model = str(world)
+    policy = work / "policies" / result.stem
+    words = ["robowm", "finetune", model, str(demos), "--recipe", p.recipe]
+    words += ["--train.seed", str(seed), "--out", str(policy)]
+    yield words, policy / "model.safetensors"
+    words = ["robowm", "eval", str(policy), "--suite", p.suite, "--robot", p.robot]
+    words += ["--episodes", str(p.episodes), "--baseline-episodes", "0", "--videos", "0"]
+    yield [*words, "--out", str(result)], result
+
+
+def write(args: Args, runs: list[dict[str, Any]]) -> None:
+    """The runs so far, and what they say."""
+    clips = " --clips DIR" if args.clips is not None else ""
+    write_json(
+        args.json,
+        {
+            "command": f"python benchmarks/other_bodies.py --work DIR --json FILE{clips}",
+            "protocol": plain(asdict(PROTOCOL)),
+            "arms": ARMS,
+            "runs": runs,
+            "table": table(runs),
+            "versions": versions("robowm", "torch", "lerobot", "robosuite", "mujoco"),
+            "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        },
+    )
+
+
+def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By arm: percent of successes, and points above `scratch`, each run beside that of its draw
+    and seed; with 95 % intervals over runs and episodes (None with one run)."""
+    lines = []
+    for arm in dict.fromkeys(run["arm"] for run in runs):
+        alone, pairs = percent(runs, arm), matched(runs, arm)
+        line: dict[str, Any] = {"arm": arm, "runs": len(alone)}
+        line["percent"] = spread(over_runs([alone]))
+        line["by_run"] = alone.mean(1).tolist()
+        if arm != "scratch" and pairs:
+            sides = ([np.stack(side)] for side in zip(*pairs, strict=True))
+            line["points"] = spread(over_runs(*sides, matched=True))
+        lines.append(line)
+    return lines
+
+
+def percent(runs: list[dict[str, Any]], arm: str) -> np.ndarray:
+    """100 where an episode succeeded, else 0: (runs, episodes)."""
+    return np.stack([outcome(run) for run in runs if run["arm"] == arm])
+
+
+def matched(runs: list[dict[str, Any]], arm: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """An arm's runs, each with that of `scratch` of the same draw and seed."""
+    bare = {(run["draw"], run["seed"]): run for run in runs if run["arm"] == "scratch"}
+    own = [run for run in runs if run["arm"] == arm and (run["draw"], run["seed"]) in bare]
+    return [(outcome(run), outcome(bare[run["draw"], run["seed"]])) for run in own]
+
+
+def outcome(run: dict[str, Any]) -> np.ndarray:
+    """100 where an episode of a run succeeded, else 0."""
+    return 100.0 * np.array([end == "success" for end in run["stages"]])
+
+
+def spread(found: Any) -> list[float | None]:
+    """A mean and its interval."""
+    around = (None, None) if found.runs is None else (found.runs.low, found.runs.high)
+    return [found.value, *around]
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))

@@ -1,0 +1,66 @@
+"""The study of other bodies: video of others only, disjoint data, gains of pairs."""
+
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from robowm import recipes
+from robowm.sim.seeds import DEMONSTRATION, take
+
+TRIES = 10  # `record` takes at most so many seeds for an episode
+
+
+@pytest.fixture(scope="module")
+def study(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("other_bodies")
+
+
+def commands(study: ModuleType, arm: str) -> list[list[str]]:
+    args = study.Args(Path("work"), Path("out.json"), clips=Path("clips"))
+    return [words for words, _ in study.commands(args, arm, 0, 0, Path("work/eval/run.json"))]
+
+
+def recorded(study: ModuleType, arm: str) -> dict[str, str]:
+    """The arm filmed, by directory."""
+    some = [words for words in commands(study, arm) if words[1] == "record"]
+    return {words[words.index("--out") + 1]: words[words.index("--robot") + 1] for words in some}
+
+
+def test_video_is_of_arms_that_are_not_demonstrated(study: ModuleType) -> None:
+    p = study.PROTOCOL
+    suite = recipes.load("sim_eval/robosuite").SUITE
+    assert {p.robot, *p.others} <= set(suite.task("Lift").robots)
+    others = recorded(study, "others")
+    assert others.pop("work/demos_0") == p.robot
+    assert sorted(others.values()) == sorted(p.others) and p.robot not in p.others
+    assert set(recorded(study, "same").values()) == {p.robot}
+    assert set(recorded(study, "clips")) == set(recorded(study, "scratch")) == {"work/demos_0"}
+
+
+def test_all_video_is_labelled_by_one_labeller(study: ModuleType) -> None:
+    labels = [words for words in commands(study, "others") if words[1] == "label"]
+    assert len(labels) == len(study.PROTOCOL.others)
+    assert all(words[-1] == f"{labels[0][2]}/labels/model" for words in labels[1:])
+
+
+def test_draws_and_video_are_other_episodes(study: ModuleType) -> None:
+    p = study.PROTOCOL
+    begins = [*((draw, p.demonstrations) for draw in p.draws), (p.video_seed, p.videos)]
+    blocks = [set(take(DEMONSTRATION, first, TRIES * count)) for first, count in begins]
+    assert not any(one & other for one, other in combinations(blocks, 2))
+
+
+def test_a_gain_is_of_runs_of_one_draw(study: ModuleType) -> None:
+    def run(arm: str, draw: int, successes: int) -> dict[str, object]:
+        ends = ["success"] * successes + ["dropped"] * (4 - successes)
+        return {"arm": arm, "draw": draw, "seed": draw, "stages": ends}
+
+    bare = [run("scratch", 0, 0), run("scratch", 1, 2)]
+    scratch, others = study.table([*bare, run("others", 0, 1), run("others", 1, 3)])
+    assert scratch["percent"][0] == 25 and "points" not in scratch
+    assert others["by_run"] == [25.0, 75.0] and others["points"][0] == pytest.approx(25)
+    (alone,) = study.table([run("others", 7, 1)])
+    assert "points" not in alone and alone["percent"] == [25.0, None, None]
