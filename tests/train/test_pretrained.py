@@ -104,7 +104,9 @@ def test_a_world_model_carries_them_to_the_policy(
 
 def test_a_world_model_without_them_cannot_get_them(demos: Path, tmp_path: Path) -> None:
     pretrain([demos], tmp_path / "world", TINY.pretrain)
-    with pytest.raises(UserError, match=r"--policy.backbone.pretrained random: .* was trained without"):
+    with pytest.raises(
+        UserError, match=r"--policy.backbone.pretrained random: .* was trained without"
+    ):
         finetune(str(tmp_path / "world"), demos, tmp_path / "p", finetuning("random", "flow"))
     assert not (tmp_path / "p").exists()
 
