@@ -77,8 +77,8 @@ class PretrainedFeatures(nn.Module):
         if not self.has_weights:
             raise UserError(
                 "the pretrained image encoder has no weights: they were neither loaded nor in the "
-                "model that was. Load a saved model, or begin anew with the name of its weights and "
-                "their size as not known yet (pretrained_shape.width 0)."
+                "model that was. Load a saved model, or begin anew with the name of its weights, "
+                "and their size as not known yet (pretrained_shape.width 0)."
             )
         with torch.no_grad():
             seen = self._encode(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
