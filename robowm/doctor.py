@@ -276,6 +276,23 @@ def _simpler() -> Iterator[Finding]:
         yield Finding("SAPIEN", "ok", "draws with this machine's Vulkan", required=False)
 
 
+def _google() -> Iterator[Finding]:
+    from robowm.errors import UserError
+    from robowm.sim.google import needs
+    from robowm.sim.google.table import NEAR
+
+    if not os.environ.get(needs.PYTHON_VARIABLE):
+        return  # nobody has tried to set it up
+    try:
+        found = needs.prepare(NEAR)
+    except UserError as error:
+        words, _, mend = str(error).partition(" Mend: ")
+        yield Finding("original SIMPLER", "missing", words, mend, required=False)
+    else:
+        words = f"{found['assets']} assets; {found['original']}"
+        yield Finding("original SIMPLER", "ok", words, required=False)
+
+
 def _extras() -> Iterator[Finding]:
     for name, purpose, mend in EXTRAS:
         version = _version(name)
@@ -361,6 +378,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _codecs,
     _vulkan,
     _simpler,
+    _google,
     _datasets,
     _packages,
     _extras,

@@ -13,6 +13,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from robowm.episodes import EpisodeWriter, image_feature, vector_feature
 
@@ -106,6 +107,27 @@ def make_dataset() -> Callable[..., Path]:
                 columns["action"] = move
             writer.add(columns, "push the square" if actions else "")
         writer.close()
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_dino() -> Callable[[Path], Path]:
+    """Writes a tiny DINOv2 with registers as its directories on the Hub are: random weights."""
+    transformers = pytest.importorskip("transformers")
+
+    def make(root: Path) -> Path:
+        shape = transformers.Dinov2WithRegistersConfig(
+            hidden_size=12,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=56,
+            patch_size=14,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(7)
+            transformers.Dinov2WithRegistersModel(shape).save_pretrained(root)
         return root
 
     return make

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from robowm.errors import UserError
-from robowm.nn.directory import resolve
-from robowm.nn.pretrained import RANDOM
+from robowm.nn.dinov2 import (
+    EncoderShape,
+    build_dinov2,
+    imagenet_buffers,
+    load_dinov2,
+    patch_features,
+)
 
-REGISTERS = 4
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FLAG = "--model.backbone.weights"
 
 
@@ -43,18 +44,21 @@ class Backbone(nn.Module):
         super().__init__()
         self.kind = config.kind
         if config.kind == "dinov2":
-            self.network = _dinov2(config, width, patch_px)
+            self.shape = EncoderShape(
+                width, config.depth, config.heads, patch_px, config.trained_px
+            )
+            otherwise = "; or set --model.backbone.kind patches"
+            self.network = build_dinov2(self.shape, otherwise)
         else:
             self.network = nn.Conv2d(3, width, patch_px, patch_px)
             self.norm = nn.LayerNorm(width)
-        for name, values in zip(("mean", "std"), IMAGENET, strict=True):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+        imagenet_buffers(self)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(N, 3, S, S) in [0, 1] to (N, patches, width)."""
         frames = (frames - self.mean) / self.std
         if self.kind == "dinov2":
-            return self.network(pixel_values=frames).last_hidden_state[:, 1 + REGISTERS :]
+            return patch_features(self.network, self.shape, frames)
         return self.norm(self.network(frames).flatten(2).transpose(1, 2))
 
 
@@ -64,38 +68,5 @@ def load_backbone(backbone: Backbone, config: BackboneConfig) -> None:
     Raises:
         UserError: there are none, or they are of another size.
     """
-    if config.kind != "dinov2" or config.weights == RANDOM:
-        return
-    from transformers import Dinov2WithRegistersModel
-
-    try:
-        directory = resolve(config.weights)
-        pretrained = Dinov2WithRegistersModel.from_pretrained(
-            directory, local_files_only=True, use_safetensors=True
-        )
-        backbone.network.load_state_dict(pretrained.state_dict())
-    except (UserError, OSError, RuntimeError, ValueError) as error:
-        why = str(error).splitlines()[0]
-        raise UserError(
-            f"{FLAG} {config.weights} gives no DINOv2 with registers of this size ({why}); "
-            f"expected a directory or Hub id, or {RANDOM!r} to begin from random weights."
-        ) from None
-
-
-def _dinov2(config: BackboneConfig, width: int, patch_px: int) -> nn.Module:
-    try:
-        from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
-    except ImportError:
-        raise UserError(
-            "backbone dinov2 needs transformers: pip install 'robowm[vipra]'; or set "
-            "--model.backbone.kind patches."
-        ) from None
-    shape = Dinov2WithRegistersConfig(
-        hidden_size=width,
-        num_hidden_layers=config.depth,
-        num_attention_heads=config.heads,
-        image_size=config.trained_px,
-        patch_size=patch_px,
-        num_register_tokens=REGISTERS,
-    )
-    return Dinov2WithRegistersModel(shape)
+    if config.kind == "dinov2":
+        load_dinov2(backbone.network, config.weights, FLAG)

@@ -63,17 +63,22 @@ class UNet(nn.Module):
         self.up = nn.Sequential(nn.Conv2d(deep + middle, middle, 3, 1, 1), Residual(middle))
         self.back = nn.Sequential(nn.Conv2d(middle + width, width, 3, 1, 1), Residual(width))
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pictures: Tensor, beside: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Features of pictures.
 
         Args:
             pictures: float32 (B, C, S, S), around zero.
+            beside: (B, width, g, g), other features of the whole pictures, added to the finest map
+                before the coarser ones are made of it.
 
         Returns:
             the finest map (B, width, s, s), s = S / patch_px, and the deepest (B, 3·width, s/4,
             s/4).
         """
         fine = self.fine(self.stem(pictures))
+        if beside is not None:
+            size = fine.shape[-2:]
+            fine = fine + F.interpolate(beside, size, mode="bilinear", align_corners=False)
         middle = self.down(fine)
         deep = self.deep(middle)
         middle = self.up(torch.cat([_twice(deep), middle], dim=1))

@@ -7,6 +7,7 @@ from lerobot.configs import FeatureType, NormalizationMode, PreTrainedConfig
 from lerobot.optim import AdamWConfig
 
 from robowm.errors import nearest
+from robowm.nn.dinov2 import EncoderShape
 from robowm.policy.shown import DecoderConfig, LatentShape
 from robowm.world.backbone import BackboneConfig
 
@@ -80,6 +81,11 @@ class VipraConfig(PreTrainedConfig):
     depth: int = 4
     heads: int = 4
     text_buckets: int = 512
+    pretrained: str = ""
+    """weights of a frozen image encoder whose features are also seen, a directory, Hub id or the
+    word random; of a saved policy, which holds them, where they came from; empty: none"""
+    pretrained_shape: EncoderShape = field(default_factory=EncoderShape)
+    """the encoder's size, which is read off its weights"""
     shift_px: int = 4
     """training crops are shifted by up to this many pixels"""
     colour_jitter: float = 0.15
@@ -112,6 +118,8 @@ class VipraConfig(PreTrainedConfig):
             depth=self.depth,
             heads=self.heads,
             text_buckets=self.text_buckets,
+            pretrained=self.pretrained,
+            pretrained_shape=self.pretrained_shape,
         )
         return DecoderConfig(
             backbone=backbone,

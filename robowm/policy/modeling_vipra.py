@@ -17,7 +17,9 @@ from robowm.policy.follow_through import steps_to_execute
 from robowm.policy.goal_decoder import GoalDecoder
 from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
+from robowm.world.backbone import load_pretrained, read_pretrained
 
+PRETRAINED = "--policy.pretrained"
 SUBGOALS, PLACES, PRACTICE = "observation.subgoals", "observation.places", "practice"
 TAKEN, FILMED, RELEASED = "observation.taken", "filmed", "released"
 FUTURE, FUTURE_VALID, LATENTS = "observation.future", "future_valid", "latent_actions"
@@ -33,9 +35,15 @@ class VipraPolicy(PreTrainedPolicy):
     def __init__(self, config: VipraConfig, **kwargs: Any) -> None:
         super().__init__(config)
         config.validate_features()
+        # asked for by `lerobot-train`; what robowm's stages or a saved policy name was read before
+        weights = "" if config.pretrained_shape.width else config.pretrained
+        if weights:
+            found = read_pretrained(config.decoder().backbone, PRETRAINED)
+            config.pretrained, config.pretrained_shape = found.pretrained, found.pretrained_shape
         goals, shape = config.action_head == "goals", config.decoder()
         self.decoder: ActionDecoder | GoalDecoder
         self.decoder = GoalDecoder(shape) if goals else ActionDecoder(shape)
+        load_pretrained(self.decoder.backbone, weights, PRETRAINED)
         self.augment = augment.AugmentationSequential(
             augment.RandomBrightness((1 - config.colour_jitter, 1 + config.colour_jitter)),
             augment.RandomContrast((1 - config.colour_jitter, 1 + config.colour_jitter)),
@@ -57,8 +65,8 @@ class VipraPolicy(PreTrainedPolicy):
         self._released: Tensor | None = None  # (B,), see `Demonstrated`
 
     def get_optim_params(self) -> list[dict[str, Any]]:
-        """All parameters, one group."""
-        return [{"params": [*self.parameters()]}]
+        """All parameters that are trained, one group."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, float]]:
         """Training loss.

@@ -45,6 +45,15 @@ class Rollouts:
     media: list[Medium]
 
 
+@dataclass(frozen=True)
+class ControlTable:
+    """A policy's map to controls: (axis, R², RMSE) on demonstrations that were not fitted."""
+
+    name: str
+    embodiment: str
+    axes: list[tuple[str, str, str]]
+
+
 def write_report(run: Path, out: Path | None = None) -> Path:
     """Write the report of the run directory `run`.
 
@@ -89,6 +98,7 @@ def render(run: Run) -> str:
             strips=[_strip(found) for found in run.evals],
             rollouts=_rollouts(run),
             ingest=_ingest(run.ingest),
+            maps=[_map(found) for found in run.maps],
             galleries=[_gallery(found, run.root) for found in run.galleries],
             charts=_charts(run),
             box=charts,
@@ -186,6 +196,15 @@ def _ingest(summary: dict[str, Any]) -> dict[str, Any]:
     rows = [("kept", summary["kept"]), *dropped]
     total = sum(n for _, n in rows) or 1
     return {"clips": summary.get("clips"), "rows": [(name, n, n / total) for name, n in rows]}
+
+
+def _map(found: Found) -> ControlTable:
+    """Axes of a map to controls, as it names them."""
+    axes = [
+        (axis, f"{error['r2']:.2f}", f"{error['rmse']:.3g}")
+        for axis, error in found.value["held_out"].items()
+    ]
+    return ControlTable(found.name, str(found.value.get("embodiment", "")), axes)
 
 
 def _facts(results: dict[str, Any]) -> list[tuple[str, list[tuple[str, Any]]]]:

@@ -5,6 +5,7 @@
     **/curves.json          learning curves
     **/gallery.json         pictures with captions
     **/ingest/summary.json  what became of the clips
+    **/control_map.json     how well latent actions tell a robot's controls
 
 Each is optional. Half-made stages (`.NAME.partial`) are not looked at.
 """
@@ -18,7 +19,10 @@ from robowm.errors import UserError
 
 Json = dict[str, Any]
 STAGES = ("ingest", "label", "pretrain", "finetune", "eval")  # the order on the page
-KNOWN = "results.json, eval_*.json, curves.json, gallery.json, ingest/summary.json"
+BORROWED = "decoder"  # the folder of a policy with another's map
+KNOWN = (
+    "results.json, eval_*.json, curves.json, gallery.json, ingest/summary.json, control_map.json"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Run:
         curves: learning curves, in the order of the stages.
         galleries: pictures, likewise.
         evals: evaluations, `pretrained` and `scratch` first.
+        maps: from latent actions to controls, one for each policy that has its own.
     """
 
     root: Path
@@ -55,6 +60,7 @@ class Run:
     curves: list[Found]
     galleries: list[Found]
     evals: list[Found]
+    maps: list[Found]
 
     def lacks(self) -> list[str]:
         """What this run has not got, in words."""
@@ -89,8 +95,9 @@ def read_run(root: Path) -> Run:
         curves=_read(root, "**/curves.json", "series"),
         galleries=_read(root, "**/gallery.json", "items"),
         evals=_evals(root),
+        maps=[f for f in _read(root, "**/control_map.json", "held_out") if f.name != BORROWED],
     )
-    if not (run.results or run.ingest or run.curves or run.galleries or run.evals):
+    if not any((run.results, run.ingest, run.curves, run.galleries, run.evals, run.maps)):
         raise UserError(f"{root} holds nothing to report; expected one or more of {KNOWN}.")
     return run
 

@@ -74,14 +74,16 @@ def evaluate(
         what was written, as `robowm.metrics.result` says.
 
     Raises:
-        UserError: no such policy or robot, a policy that does not fit the task (camera, sizes,
-            rate) or lacks its statistics, seeds outside the block for evaluation, or `out` cannot
-            be written or holds the result of other settings. No simulator has started then.
+        UserError: no such policy, robot or expert, a policy that does not fit the task (camera,
+            sizes, rate) or lacks its statistics, seeds outside the block for evaluation, or `out`
+            cannot be written or holds the result of other settings. No simulator has started then.
     """
     config = config or EvalConfig()
     out = Path(out)
     seeds = list(take(EVALUATION, config.seed, config.episodes))
     _check(policy, config, num_envs)
+    if policy == "expert":
+        task.require_expert()
     size_px = config.size_px or _declared_px(Path(policy))
     settings = {
         "policy": str(policy),

@@ -79,11 +79,12 @@ def record(
         the card.
 
     Raises:
-        UserError: no such robot, seeds outside their block, or `out` is taken.
+        UserError: no such robot, no expert, seeds outside their block, or `out` is taken.
     """
     config = config or RecordConfig()
     if config.episodes < 1:
         raise UserError(f"--episodes {config.episodes}: expected 1 or more.")
+    task.require_expert()
     robot = task.robot(config.robot)
     seeds = take(DEMONSTRATION, config.seed, 10 * config.episodes)
     settings = asdict(config) | {"suite": task.name, "robot": robot, **task.prepare()}

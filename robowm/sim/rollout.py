@@ -97,7 +97,7 @@ def rollout(
         envs: from `open_envs`; a slot is given the next seed as soon as its episode ends.
         controller: what acts. An action that is not finite ends its episode as a failure.
         seeds: one episode each.
-        text: the instruction the controller is given.
+        text: the instruction the controller is given, where the environment does not tell another.
         keep_frames_of: the seeds whose frames are kept in the results.
         on_episode: called as episodes end, in the order they do.
         max_retries: how often an episode whose simulator crashed is begun again.
@@ -158,7 +158,8 @@ def _actions(
     for episode in running.values():
         assert episode.now is not None
         now = episode.now.observation
-        seen.append(Observation(now["frame"], now["state"], text))
+        told = episode.now.info.get("text", text)  # where it changes in an episode
+        seen.append(Observation(now["frame"], now["state"], told))
     return dict(zip(running, controller.act(list(running), seen), strict=True))
 
 
@@ -184,6 +185,8 @@ class _Running:
     def result(self, success: bool, error: str | None) -> EpisodeResult:
         info = self.now.info if self.now else {}
         told = {name: info[name] for name in TOLD if name in info}
+        if error is not None:
+            told.pop("stage", None)  # it was no end: "success" would contradict the failure
         frames = np.stack(self.frames) if self.frames else None
         return EpisodeResult(
             self.seed,

@@ -19,9 +19,10 @@ class Task:
         robots: the arms that can do it, the default one first.
         make_env: `make_env(robot=..., size_px=..., camera_jitter=...)`; must be importable, for
             worker processes make their own. The environment has `frame` and `state` in its
-            observations, `success` in its infos, and a method `expert_action()`. At an
-            episode's end its infos may also have `layout`, `stage` and `partial`, as
-            `robowm.metrics.result` defines them.
+            observations, `success` in its infos, and a method `expert_action()` where there is an
+            expert. Its infos may have `text`, what a policy is told now instead of the task's, and
+            at an episode's end `layout`, `stage` and `partial`, as `robowm.metrics.result` defines
+            them.
         state_names: one name for each element of `state`, with its unit.
         action_names: one name for each element of an action.
         camera: the name that the frames have in demonstrations and for policies.
@@ -29,6 +30,7 @@ class Task:
         packages: distributions whose versions stand in every result.
         prepare: called before any simulator starts; raises UserError when something it needs is
             missing, and returns what must stand in every result.
+        expert: it has a scripted expert.
     """
 
     name: str
@@ -43,6 +45,19 @@ class Task:
     layouts: int | None = None
     packages: tuple[str, ...] = ("robosuite", "mujoco")
     prepare: Callable[[], Mapping[str, str]] = dict
+    expert: bool = True
+
+    def require_expert(self) -> None:
+        """Nothing, where there is a scripted expert.
+
+        Raises:
+            UserError: there is none.
+        """
+        if not self.expert:
+            raise UserError(
+                f"{self.name} has no scripted expert; expected `eval` of a policy directory, "
+                "random or null. There is nothing to record."
+            )
 
     def robot(self, name: str | None) -> str:
         """The arm of that name; None: the default one.

@@ -1,7 +1,7 @@
 """An untrained policy for a dataset's robot, and what a world model brings to it."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,12 +18,13 @@ from robowm.policy.shown import LatentShape
 from robowm.policy.turning import directions_of
 from robowm.train.practice import turning_of
 from robowm.train.pretrain import KIND
-from robowm.world.backbone import BackboneConfig
+from robowm.world.backbone import BackboneConfig, read_pretrained
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
+PRETRAINED = "--policy.backbone.pretrained"
 LEAST_DEVIATION = 1e-6  # of a number that never changes
 GRIPPER = r"grip|finger|jaw|claw"
 
@@ -166,6 +167,8 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             depth=b.depth,
             heads=b.heads,
             text_buckets=b.text_buckets,
+            pretrained=b.pretrained,
+            pretrained_shape=b.pretrained_shape,
             shift_px=config.shift_px,
             colour_jitter=config.colour_jitter,
         )
@@ -233,6 +236,28 @@ def know_actions(
 def read_world_model(directory: Path) -> ViPRAConfig:
     """The configuration of a world model directory."""
     return read_config(directory, KIND, ViPRAConfig)
+
+
+def with_pretrained(config: PolicyConfig, asked: str, model: Path | None) -> PolicyConfig:
+    """The configuration with what its frozen encoder's weights say of it (`read_pretrained`).
+
+    Args:
+        config: with the backbone of `model`, where there is one.
+        asked: the weights that were asked for.
+        model: what the policy sets out from.
+
+    Raises:
+        UserError: no such weights; or they are asked for, and `model` has none.
+    """
+    if model is None:
+        return replace(config, backbone=read_pretrained(config.backbone, PRETRAINED))
+    if asked and not config.backbone.pretrained:
+        raise UserError(
+            f"{PRETRAINED} {asked}: {model} was trained without pretrained features, and a policy "
+            "has the backbone that it sets out from. Pretrain with --model.backbone.pretrained, or "
+            "take scratch."
+        )
+    return config
 
 
 def carry_over(directory: Path, policy: "VipraPolicy") -> int:

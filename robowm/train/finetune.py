@@ -18,6 +18,7 @@ from robowm.policy.turning import Turning
 from robowm.train.astray import Astray
 from robowm.train.build_policy import (
     LEAST_DEVIATION,
+    PRETRAINED,
     PolicyConfig,
     build_policy,
     carry_over,
@@ -25,6 +26,7 @@ from robowm.train.build_policy import (
     know_actions,
     know_scale,
     read_world_model,
+    with_pretrained,
 )
 from robowm.train.control import fit_control_map
 from robowm.train.demonstrations import (
@@ -42,6 +44,7 @@ from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 from robowm.train.practice import draw, practise, turning_of
 from robowm.train.pseudo_labels import decoder_for
+from robowm.world.backbone import load_pretrained
 
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
@@ -128,6 +131,8 @@ def finetune(
     elif directory is not None:
         world = directory, read_world_model(directory)
         policy_config = replace(policy_config, backbone=world[1].backbone)
+    weights = config.policy.backbone.pretrained
+    policy_config = with_pretrained(policy_config, weights, directory)
     head = choose_head(demos[0], policy_config)
     policy_config = replace(policy_config, action_head=head)
     policy_config = with_latent_shape(demos, config.labels, policy_config, world)
@@ -174,6 +179,8 @@ def finetune(
         carried = set_out(directory, policy, stats["action"])
     elif directory is not None:
         carried = carry_over(directory, policy)
+    else:
+        load_pretrained(policy.decoder.backbone, weights, PRETRAINED)
     names = column_names(demos[0], "observation.state") if policy.config.use_state else None
     scale = None
     if policy.config.use_state:

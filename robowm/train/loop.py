@@ -130,9 +130,11 @@ def train(
 
 
 def _groups(model: nn.Module, rates: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Parameters by their share of the learning rate."""
+    """Parameters by their share of the learning rate; frozen ones are left out."""
     by_share: dict[float, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         share = next((rate for begins, rate in rates.items() if name.startswith(begins)), 1.0)
         by_share.setdefault(share, []).append(parameter)
     return [{"params": parameters, "share": share} for share, parameters in by_share.items()]

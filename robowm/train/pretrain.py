@@ -17,11 +17,13 @@ from robowm.nn.directory import save_model
 from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.labels_on_disk import provenance_in
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
+from robowm.world.backbone import load_pretrained, read_pretrained
 from robowm.world.contract import WorldModel
 from robowm.world.targets import LatentCodes, LatentVectors
 from robowm.world.vipra import ViPRAConfig, ViPRAWorldModel
 
 KIND = "robowm_vipra"
+PRETRAINED = "--model.backbone.pretrained"
 NO_CODES = {"code_accuracy": 0.0, "code_chance": 0.0}
 
 
@@ -76,6 +78,9 @@ def pretrain(
         raise UserError("no dataset was named; expected one or more labelled datasets.")
     opened = [Episodes(path) for path in datasets]
     provenance = one_labeller(opened, labels)
+    weights = config.model.backbone.pretrained
+    backbone = read_pretrained(config.model.backbone, PRETRAINED)
+    config = replace(config, model=replace(config.model, backbone=backbone))
     shape = replace(
         config.model,
         tokens=provenance["tokens"],
@@ -99,6 +104,7 @@ def pretrain(
     rows, judged = windows(frames, kept_back)
     torch.manual_seed(config.train.seed)
     model = ViPRAWorldModel(shape)
+    load_pretrained(model.backbone, weights, PRETRAINED)
     if isinstance(model.latents, LatentVectors):
         model.latents.know_scale(torch.from_numpy(frames.columns["latent_action"][rows]))
 

@@ -3,14 +3,19 @@
 Whatever is learnt from video is carried to the robot by these weights alone (ViPRA, section 3).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
+import tyro
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robowm.nn.dinov2 import SMALL, EncoderShape, read_shape
 from robowm.nn.image import PATCH_PX, UNet, newest_and_changes, tokens
 from robowm.nn.points import Found, Points
+from robowm.nn.pretrained import RANDOM, without_place
+from robowm.nn.pretrained_features import PretrainedFeatures
 from robowm.nn.text import HashedWords
 from robowm.nn.transformer import Transformer
 
@@ -37,6 +42,14 @@ class BackboneConfig:
     """attention heads"""
     text_buckets: int = 512
     """hash buckets of the instruction's words"""
+    pretrained: str = ""
+    """weights of a frozen image encoder (DINOv2 with registers) whose features are also seen: a
+    directory, a Hub id such as facebook/dinov2-with-registers-small, or the word random; empty:
+    none. Needs robowm[vipra]"""
+    pretrained_shape: Annotated[EncoderShape, tyro.conf.Suppress] = field(
+        default_factory=EncoderShape
+    )
+    """the encoder's size, which is read off its weights"""
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,10 @@ class Backbone(nn.Module):
         self.text = HashedWords(config.text_buckets, width)
         self.text_place = nn.Parameter(0.02 * torch.randn(width))
         self.trunk = Transformer(width, config.depth, config.heads)
+        self.pretrained: PretrainedFeatures | None = None
+        if config.pretrained:
+            shape, drawn = config.pretrained_shape, config.pretrained == RANDOM
+            self.pretrained = PretrainedFeatures(shape, config.context_frames, channels, drawn)
 
     @property
     def prefix_tokens(self) -> int:
@@ -93,7 +110,8 @@ class Backbone(nn.Module):
             task: B instructions; empty strings where there is none.
             asked: (B, D), added to the instruction when the points are looked for.
         """
-        fine, deep = self.encoder(newest_and_changes(frames))
+        beside = None if self.pretrained is None else self.pretrained(frames)
+        fine, deep = self.encoder(newest_and_changes(frames), beside)
         words = self.words(task)
         coarse = tokens(F.adaptive_avg_pool2d(self.coarse(deep), self.config.grid)) + self.where
         parts = [words[:, None], coarse]
@@ -102,3 +120,28 @@ class Backbone(nn.Module):
         if found is not None:
             parts.append(found.tokens)
         return Seen(torch.cat(parts, dim=1), fine, found, words)
+
+
+def read_pretrained(config: BackboneConfig, flag: str) -> BackboneConfig:
+    """The configuration as a model is built from it and may be saved: with the size of the encoder
+    that it names, and without the place where its weights lie.
+
+    Raises:
+        UserError: no such weights, or transformers is not installed.
+    """
+    name, asked = config.pretrained, config.pretrained_shape
+    if not name:
+        return config
+    shape = read_shape(name, flag, asked if asked.width else SMALL)
+    name = name if name == RANDOM else without_place(name)
+    return replace(config, pretrained=name, pretrained_shape=shape)
+
+
+def load_pretrained(backbone: Backbone, name: str, flag: str) -> None:
+    """Load the weights `name` into a new backbone's frozen encoder; empty: there is nothing to do.
+
+    Raises:
+        UserError: no such weights, or of another size.
+    """
+    if name and backbone.pretrained is not None:
+        backbone.pretrained.load(name, flag)

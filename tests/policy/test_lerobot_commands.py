@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from lerobot.configs import FeatureType, PolicyFeature
+from safetensors.torch import load_file
 
 from robowm.episodes import Episodes
 from robowm.policy.configuration_vipra import VipraConfig
@@ -87,6 +89,36 @@ def test_it_resumes(trained: tuple[Path, Path]) -> None:
     newest = lerobot_train(cwd, said, "--resume=true", "--output_dir=run", "--steps=3")
     assert json.loads((newest / "train_config.json").read_text())["steps"] == 3
     assert (newest / "model.safetensors").read_bytes() != before
+
+
+def test_pretrained_features_are_kept_when_it_resumes(
+    trained: tuple[Path, Path], make_dino: Callable[[Path], Path]
+) -> None:
+    """Once trained with, an encoder's weights are no longer needed, nor is their place known."""
+    cwd, dino = trained[0], make_dino(trained[0] / "secret" / "dino")
+    checkpoint = lerobot_train(
+        cwd,
+        "--policy.type=vipra",
+        f"--policy.pretrained={dino}",
+        *(f"--policy.{name}={value}" for name, value in SMALL.items()),
+        "--policy.device=cpu",
+        "--policy.push_to_hub=false",
+        "--dataset.repo_id=local/demos",
+        "--dataset.root=demos",
+        "--dataset.video_backend=pyav",
+        "--output_dir=features",
+        "--steps=1",
+        "--save_freq=1",
+    )
+    weights = load_file(dino / "model.safetensors")
+    shutil.rmtree(dino)
+    assert json.loads((checkpoint / "config.json").read_text())["pretrained_shape"]["width"] == 12
+    assert "secret" not in "".join(path.read_text() for path in checkpoint.glob("*.json"))
+    said = f"--config_path={checkpoint / 'train_config.json'}"
+    newest = lerobot_train(cwd, said, "--resume=true", "--output_dir=features", "--steps=2")
+    kept = load_file(newest / "model.safetensors")
+    for name, value in weights.items():
+        assert kept[f"decoder.backbone.pretrained.network.{name}"].equal(value), name
 
 
 def test_it_starts_from_a_policy(trained: tuple[Path, Path]) -> None:

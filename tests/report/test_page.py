@@ -78,7 +78,8 @@ def test_no_address_is_on_the_page(full_run: Path, tmp_path: Path) -> None:
 
 def test_every_part_is_there(page: _Page) -> None:
     headings = "Success rates|Every episode|Rollouts side by side|Clips|Latent actions"
-    headings += "|Imagined against true frames|Learning curves|Stages|The same again|Machine"
+    headings += "|Imagined against true frames|Latent actions to controls|Learning curves|Stages"
+    headings += "|The same again|Machine"
     for heading in headings.split("|"):
         assert heading in page.text
     assert "Not in this run" not in page.text
@@ -101,6 +102,13 @@ def test_the_table(page: _Page) -> None:
     ]
     assert order == sorted(order)
     assert "no difference shown" in words
+
+
+def test_how_well_latent_actions_tell_controls(page: _Page) -> None:
+    words = " ".join(page.text.split())
+    assert "finetune_scratch panda" in words
+    assert "delta_x 0.91 0.0123" in words and "gripper 0.31 0.7" in words
+    assert words.count("delta_x") == 1  # another policy's map is shown with that policy
 
 
 def test_media_are_the_files(page: _Page, full_run: Path) -> None:
@@ -229,6 +237,7 @@ def test_not_a_run(tmp_path: Path) -> None:
         ("results.json", "[]", "results.json lacks fields; expected an object."),
         ("eval/eval_scratch.json", '{"episodes": []}', "lacks successes, success_rate, interval"),
         ("ingest/summary.json", '{"kept": 3}', "summary.json lacks dropped"),
+        ("finetune_scratch/control_map.json", "{}", "control_map.json lacks held_out"),
     ],
 )
 def test_broken_files_are_named(run: Path, file: str, text: str, words: str) -> None:
