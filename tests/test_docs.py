@@ -65,7 +65,7 @@ def test_the_guide_from_demonstrations_to_a_policy(
     told = commands(POLICY_GUIDE)
     assert [words[0] for words in told] == [
         *("record", "finetune", "eval", "finetune"),
-        *("label", "finetune", "label", "finetune", "label", "finetune"),
+        *("label", "finetune", "label", "finetune", "label", "finetune", "finetune"),
     ]
     for words in told:
         assert main(words + smaller[words[0]]) in (0, None), words
