@@ -17,7 +17,8 @@ class Args:
     """Flags of `robowm deploy`."""
 
     policy: Annotated[str, tyro.conf.Positional]
-    """Policy directory, or: null (hold still), scripted (a sweep that makes demonstrations)."""
+    """Policy directory or Hub id, or: null (hold still), scripted (a sweep that makes
+    demonstrations)."""
     robot: str
     """Name of a recipe in real_robot/: so101_emulated is the arm everybody has."""
     seconds: float

@@ -1,7 +1,7 @@
 """Evaluate a policy in closed loop: fixed seeds, 95 % Wilson intervals, null and random beside it.
 
-POLICY is a LeRobot policy directory, or one of expert, random, null. The same command goes on
-where a killed one stopped.
+POLICY is a LeRobot policy directory or Hub id, or one of expert, random, null. The same command
+goes on where a killed one stopped.
 """
 
 from dataclasses import dataclass

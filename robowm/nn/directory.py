@@ -88,11 +88,10 @@ def resolve(name_or_path: str | Path) -> Path:
     Raises:
         UserError: neither exists.
     """
-    path = Path(name_or_path)
+    path, text = Path(name_or_path), str(name_or_path)
     if path.is_dir():
         return path
-    text = str(name_or_path)
-    if path.is_absolute() or text.count("/") != 1 or text.startswith("."):
+    if not is_hub_id(name_or_path):
         raise UserError(f"no directory {text}; expected a model directory or a Hub id owner/name.")
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -104,3 +103,9 @@ def resolve(name_or_path: str | Path) -> Path:
         raise UserError(
             f"{text} is neither a local directory nor a model the Hub gives: {why}"
         ) from None
+
+
+def is_hub_id(name_or_path: str | Path) -> bool:
+    """Whether it could be "owner/name"; a relative path of two parts could, too."""
+    text = str(name_or_path)
+    return text.count("/") == 1 and not text.startswith((".", "/"))

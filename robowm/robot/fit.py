@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from robowm.errors import UserError
+from robowm.nn.directory import is_hub_id, resolve
 from robowm.policy.controller import Controller
 from robowm.robot.arm import Arm
 from robowm.robot.loop import SLOT
@@ -47,7 +48,7 @@ def make_controller(
     """The controller that `policy` means, tried once on a blank observation.
 
     Args:
-        policy: a policy directory, "null", "scripted", or a controller.
+        policy: a policy directory or Hub id, "null", "scripted", or a controller.
 
     Raises:
         UserError: there is none of that name, or it does not fit the arm.
@@ -76,11 +77,12 @@ def _named(policy: str | Path, arm: Arm, profile: RobotProfile) -> Controller:
         return HoldController(arm.in_state)
     if policy == "scripted":
         return _scripted(arm, profile)
-    folder = Path(policy)
-    if not folder.is_dir():
+    if not Path(policy).is_dir() and not is_hub_id(policy):
         raise UserError(
-            f"no policy {str(policy)!r}; expected a policy directory, or one of: null, scripted."
+            f"no policy {str(policy)!r}; expected a policy directory, a Hub id owner/name, or one "
+            "of: null, scripted."
         )
+    folder = resolve(policy)
     _check_features(folder, arm, profile)
     from robowm.policy.lerobot_controller import load_controller
 

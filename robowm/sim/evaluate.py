@@ -15,6 +15,7 @@ from robowm.artefact import directory_sha256, plain, read_card, write_json, writ
 from robowm.errors import UserError, nearest
 from robowm.metrics.intervals import wilson
 from robowm.metrics.result import SCHEMA, machine
+from robowm.nn.directory import is_hub_id, resolve
 from robowm.policy.controller import Controller, NullController, RandomController
 from robowm.progress import progress
 from robowm.sim.film import write_mp4
@@ -64,7 +65,7 @@ def evaluate(
     Run again after a kill, it goes on from the last whole episode.
 
     Args:
-        policy: a LeRobot policy directory, or "expert", "random" or "null".
+        policy: a LeRobot policy directory or Hub id, or "expert", "random" or "null".
         task: what to do; from a suite.
         out: JSON file to write.
         config: how much.
@@ -81,13 +82,14 @@ def evaluate(
     config = config or EvalConfig()
     out = Path(out)
     seeds = list(take(EVALUATION, config.seed, config.episodes))
-    _check(policy, config, num_envs)
+    folder = _folder(policy)
+    _check(config, num_envs)
     if policy == "expert":
         task.require_expert()
-    size_px = config.size_px or _declared_px(Path(policy))
+    size_px = config.size_px or (DEFAULT_PX if folder is None else _declared_px(folder))
     settings = {
         "policy": str(policy),
-        "policy_sha256": directory_sha256(Path(policy)) if policy not in BUILT_IN else None,
+        "policy_sha256": None if folder is None else directory_sha256(folder),
         "suite": task.name,
         **asdict(config),
         "size_px": size_px,
@@ -98,7 +100,7 @@ def evaluate(
     }
     if (done := _finished(out, settings)) is not None:
         return done
-    loaded = None if policy in BUILT_IN else _load(Path(policy), task, size_px)
+    loaded = None if folder is None else _load(folder, task, size_px)
     begun_s = time.monotonic()
     journal = Journal(out, settings)
     videos = out.parent / f"{out.stem}_videos"
@@ -128,7 +130,7 @@ def evaluate(
         "schema": SCHEMA,
         "suite": task.name,
         "policy": str(policy),
-        "training": _training(Path(policy)) if loaded is not None else None,
+        "training": None if folder is None else _training(folder),
         "assets": settings.get("assets"),
         "videos": [f"{videos.name}/{film.name}" for film in sorted(videos.glob("*.mp4"))],
         "settings": settings,
@@ -239,12 +241,19 @@ def _controllers(
     return {"policy": first, **{name: built_in[name] for name in names}}
 
 
-def _check(policy: str | Path, config: EvalConfig, num_envs: int) -> None:
-    if policy not in BUILT_IN and not Path(policy).is_dir():
-        raise UserError(
-            f"no policy directory {str(policy)!r}; expected a LeRobot policy directory or a "
-            f"built-in policy. {nearest(str(policy), BUILT_IN)}"
-        )
+def _folder(policy: str | Path) -> Path | None:
+    """Where a policy is, be it fetched from the Hub; None: built in."""
+    if policy in BUILT_IN:
+        return None
+    if Path(policy).is_dir() or is_hub_id(policy):
+        return resolve(policy)
+    raise UserError(
+        f"no policy directory {str(policy)!r}; expected a LeRobot policy directory, a Hub id "
+        f"owner/name, or a built-in policy. {nearest(str(policy), BUILT_IN)}"
+    )
+
+
+def _check(config: EvalConfig, num_envs: int) -> None:
     for name, value, least in (
         ("episodes", config.episodes, 1),
         ("videos", config.videos, 0),
@@ -284,7 +293,7 @@ def _declared_px(policy: Path) -> int:
         inputs = json.loads((policy / "config.json").read_text(encoding="utf-8"))["input_features"]
         return next(int(f["shape"][-2]) for f in inputs.values() if f["type"] == "VISUAL")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration):
-        return DEFAULT_PX  # a built-in policy; or `_load` will say what is wrong
+        return DEFAULT_PX  # `_load` will say what is wrong
 
 
 def _load(policy: Path, task: Task, size_px: int) -> Controller:

@@ -34,14 +34,22 @@ for part in (policy, *make_pre_post_processors(policy.config, pretrained_path="m
     part.push_to_hub("{NAME}")
 """
 LOADS = f"""
+from pathlib import Path
+
 from robowm.errors import UserError
 from robowm.nn.directory import fingerprint, resolve
 from robowm.policy.lerobot_controller import load_controller
+from robowm.recipes import load
+from robowm.sim.evaluate import evaluate
 
 controller = load_controller("{NAME}")
 print(fingerprint(resolve("{NAME}")), controller.action_dim, controller.control_hz)
 try:
     resolve("lab/nothing")
+except UserError as error:
+    print(error)
+try:
+    evaluate("{NAME}", load("sim_eval/robosuite").SUITE.task("Lift"), Path("result.json"))
 except UserError as error:
     print(error)
 """
@@ -187,8 +195,10 @@ def test_it_is_loaded_by_its_name_and_then_without_a_network(
     (made, stored), cwd = pushed, pushed[0].parent
     weights = hashlib.sha256((made / "model.safetensors").read_bytes()).hexdigest()
     with hub(stored) as address:
-        loaded, missing = run(["-c", LOADS], cwd, HF_ENDPOINT=address).splitlines()
+        loaded, missing, unfit = run(["-c", LOADS], cwd, HF_ENDPOINT=address).splitlines()
     assert loaded == f"{weights} 2 10.0"
     assert missing.startswith("lab/nothing is neither a local directory nor a model the Hub gives")
-    again, offline = run(["-c", LOADS], cwd, HF_HUB_OFFLINE="1").splitlines()
+    assert "has actions of size 2; robosuite/Lift expects 7" in unfit  # so eval has read it
+    again, offline, same = run(["-c", LOADS], cwd, HF_HUB_OFFLINE="1").splitlines()
     assert again == loaded and offline.startswith("lab/nothing is neither")
+    assert same == unfit

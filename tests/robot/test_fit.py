@@ -38,7 +38,10 @@ def refused(robot, profile, clock, tmp_path):
 
 
 def test_an_unknown_policy(refused) -> None:
-    assert "no policy 'nul'; expected a policy directory, or one of: null" in refused("nul")
+    assert (
+        "no policy 'nul'; expected a policy directory, a Hub id owner/name, or one of"
+        in refused("nul")
+    )
 
 
 def test_a_directory_that_is_no_policy(refused, tmp_path) -> None:
