@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from robowm.errors import UserError
-from robowm.nn.directory import is_hub_id, resolve
 from robowm.policy.controller import Controller
+from robowm.policy.find import find_policy
 from robowm.robot.arm import Arm
 from robowm.robot.loop import SLOT
 from robowm.robot.profile import RobotProfile
@@ -77,12 +77,7 @@ def _named(policy: str | Path, arm: Arm, profile: RobotProfile) -> Controller:
         return HoldController(arm.in_state)
     if policy == "scripted":
         return _scripted(arm, profile)
-    if not Path(policy).is_dir() and not is_hub_id(policy):
-        raise UserError(
-            f"no policy {str(policy)!r}; expected a policy directory, a Hub id owner/name, or one "
-            "of: null, scripted."
-        )
-    folder = resolve(policy)
+    folder = find_policy(policy, ("null", "scripted"))
     _check_features(folder, arm, profile)
     from robowm.policy.lerobot_controller import load_controller
 

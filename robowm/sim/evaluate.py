@@ -12,11 +12,11 @@ from typing import Any
 
 from robowm import __version__
 from robowm.artefact import directory_sha256, plain, read_card, write_json, write_text
-from robowm.errors import UserError, nearest
+from robowm.errors import UserError
 from robowm.metrics.intervals import wilson
 from robowm.metrics.result import SCHEMA, machine
-from robowm.nn.directory import is_hub_id, resolve
 from robowm.policy.controller import Controller, NullController, RandomController
+from robowm.policy.find import find_policy
 from robowm.progress import progress
 from robowm.sim.film import write_mp4
 from robowm.sim.pool import EnvPool
@@ -82,7 +82,7 @@ def evaluate(
     config = config or EvalConfig()
     out = Path(out)
     seeds = list(take(EVALUATION, config.seed, config.episodes))
-    folder = _folder(policy)
+    folder = None if policy in BUILT_IN else find_policy(policy, BUILT_IN)
     _check(config, num_envs)
     if policy == "expert":
         task.require_expert()
@@ -239,18 +239,6 @@ def _controllers(
     names = BASELINES if baseline_episodes else ()
     first = (lambda: loaded) if loaded is not None else built_in[policy]
     return {"policy": first, **{name: built_in[name] for name in names}}
-
-
-def _folder(policy: str | Path) -> Path | None:
-    """Where a policy is, be it fetched from the Hub; None: built in."""
-    if policy in BUILT_IN:
-        return None
-    if Path(policy).is_dir() or is_hub_id(policy):
-        return resolve(policy)
-    raise UserError(
-        f"no policy directory {str(policy)!r}; expected a LeRobot policy directory, a Hub id "
-        f"owner/name, or a built-in policy. {nearest(str(policy), BUILT_IN)}"
-    )
 
 
 def _check(config: EvalConfig, num_envs: int) -> None:

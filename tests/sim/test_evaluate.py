@@ -276,7 +276,7 @@ def test_lerobot_eval_runs_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["exprt"], "no policy directory 'exprt'.*Did you mean 'expert'"),
+        (["exprt"], "no policy 'exprt'.*Did you mean 'expert'"),
         (["expert", "--suite", "robosuite/Lifts"], "no task 'Lifts'.*Did you mean 'Lift'"),
         (["expert", "--suite", "robosuit/Lift"], "Did you mean 'robosuite'"),
         (["expert", "--suite", "Lift"], "expected suite/task"),
