@@ -39,13 +39,16 @@ def recorded(suite: str, out: Path, episodes: int, seed: int, *more: str) -> tup
     return [*words, "--seed", str(seed), *more, "--out", str(out)], out / "robowm.json"
 
 
-def labelled(datasets: list[Path], recipe: str) -> Steps:
-    """The commands that label: the first dataset's labeller is trained, and serves all."""
-    labeller = datasets[0] / "labels" / "model"
+def labelled(
+    datasets: list[Path], recipe: str = "small", name: str = "default", labeller: Path | None = None
+) -> Steps:
+    """The commands that label; without a labeller the first dataset's is trained and serves all."""
+    folder = "labels" if name == "default" else f"labels.{name}"
     for path in datasets:
-        words = ["robowm", "label", str(path)]
-        words += ["--recipe", recipe] if path is datasets[0] else ["--labeller", str(labeller)]
-        yield words, path / "labels" / "robowm.json"
+        words = ["robowm", "label", str(path), "--name", name]
+        words += ["--labeller", str(labeller)] if labeller else ["--recipe", recipe]
+        yield words, path / folder / "robowm.json"
+        labeller = labeller or datasets[0] / folder / "model"
 
 
 def ends(result: Path) -> list[str]:

@@ -271,7 +271,7 @@ class Run:
         recipe = RECIPES.get(self.arm, "small")
         if self.arm in ("pretrained", "lapa"):
             labels = "lapa" if self.arm == "lapa" else "default"
-            yield from labelled(wide, None, recipe, labels)
+            yield from _steps.labelled(wide, recipe, labels)
             kind = "lapa_" * (self.arm == "lapa")
             world = work / ("narrow_" * varied + kind + f"world_{self.seed}")
             words = ["robowm", "pretrain", *map(str, wide), "--recipe", recipe]
@@ -279,7 +279,7 @@ class Run:
             yield words, world / "model.safetensors"
             model = str(world)
         elif self.arm == "vpt":
-            yield from labelled(wide, None)
+            yield from _steps.labelled(wide)
             yield from self._pseudo(demos, wide)
             extra = [self._map / "video" / path.name for path in wide]
             more = ["--policy.no-use-state"]  # video has no proprioception
@@ -296,7 +296,7 @@ class Run:
         return self.policy.with_name(self.policy.name + "_map")
 
     def _pseudo(self, demos: list[Path], wide: list[Path]) -> Iterator[tuple[list[str], Path]]:
-        yield from labelled(demos, str(wide[0] / "labels" / "model"))
+        yield from _steps.labelled(demos, labeller=wide[0] / "labels" / "model")
         words = ["robowm", "finetune", "scratch", *map(str, demos), "--recipe", "small"]
         words += ["--train.steps", "1", "--out", str(self._map)]  # for the map, not for the policy
         yield words, self._map / "model.safetensors"
@@ -341,18 +341,6 @@ def commit() -> str:
 def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:
     """The command that records demonstrations on random layouts."""
     return _steps.recorded(f"simpler/{task}", out, episodes, seed, "--size-px", "128")
-
-
-def labelled(
-    datasets: list[Path], labeller: str | None, recipe: str = "small", name: str = "default"
-) -> Iterator[tuple[list[str], Path]]:
-    """The commands that label; without a labeller the first dataset's is trained and used."""
-    folder = "labels" if name == "default" else f"labels.{name}"
-    for path in datasets:
-        words = ["robowm", "label", str(path), "--name", name]
-        words += ["--labeller", labeller] if labeller else ["--recipe", recipe]
-        yield words, path / folder / "robowm.json"
-        labeller = labeller or str(datasets[0] / folder / "model")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tyro
 
+from robowm import recipes
 from robowm.cli import finetune, pretrain
 from robowm.sim.seeds import DEMONSTRATION, take
 
@@ -54,6 +55,21 @@ def test_each_row_is_the_full_model_but_for_what_it_says(ablations: ModuleType) 
         executed = {"n_action_steps": 1} if "chunk_size" in tuned else {}
         assert row["finetune"].policy == replace(policy, **tuned, **executed), name
         assert row["finetune"].train == full["finetune"].train
+
+
+def test_rows_of_the_paper_are_the_recipes(ablations: ModuleType) -> None:
+    quickstart = recipes.load("policies/vipra").quickstart()
+    named = recipes.load("policies/ablations").RECIPES
+    for name, recipe in (
+        ("-AC", "no_chunking"),
+        ("-SP2", "no_future"),
+        ("-LA", "no_latents"),
+        ("+SP3", "future_kept"),
+    ):
+        row, wanted = configs(ablations, name, "FM"), named[recipe](quickstart)
+        assert row["pretrain"].model == wanted.pretrain.model, name
+        policy = replace(row["finetune"].policy, action_head="auto")
+        assert policy == wanted.finetune.policy, name
 
 
 def test_from_scratch_nothing_is_pretrained(ablations: ModuleType) -> None:

@@ -1,23 +1,16 @@
 """The tables of docs/results.md are what the JSON files say."""
 
-import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-
 
 @pytest.fixture(scope="module")
-def tables() -> ModuleType:
-    """benchmarks/tables.py; benchmarks are scripts, not a package."""
-    spec = importlib.util.spec_from_file_location("tables", CHECKOUT / "benchmarks" / "tables.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tables(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("tables")
 
 
 def test_the_page_is_what_the_results_say(tables: ModuleType) -> None:

@@ -1,7 +1,6 @@
 """Flow has the right sign and size; the camera's part is taken out, an arm's part is kept."""
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -97,14 +96,8 @@ def test_no_trusted_point_means_no_fit() -> None:
 
 
 @pytest.fixture(scope="module")
-def scenes() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "motion_scenes.py"
-    spec = importlib.util.spec_from_file_location("motion_scenes", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["motion_scenes"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def scenes(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("motion_scenes")
 
 
 def camera_gap_px(warp: np.ndarray, truth: np.ndarray) -> float:
