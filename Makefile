@@ -56,10 +56,11 @@ $(MESHES)/data:
 		tar -xJf '$(SHARED)/widowx_assets.tar.xz' -C $(MESHES) --strip-components 1; \
 	else $(DOWNLOAD) bridge_v2_real2sim && $(DOWNLOAD) widowx250s; fi
 
-# One thread: on a busy machine threads that wait for each other make a test 50 times slower.
+# A process a core, one thread each: threads that wait for each other make a test 50 times slower.
 test: export OMP_NUM_THREADS := 1
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(shell nproc) --maxprocesses 8 \
+		--dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -20,6 +20,11 @@ from robowm.episodes import EpisodeWriter, image_feature, vector_feature
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first: where processes share the files, none is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def benchmark() -> Callable[[str], ModuleType]:
     """Loads a script of benchmarks/ as a module."""

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
+pytestmark = pytest.mark.slow
+
 ROBOWM = [sys.executable, "-m", "robowm"]
 
 

@@ -16,6 +16,8 @@ import pytest
 from robowm import __version__
 from robowm.__main__ import VERBS, main
 
+pytestmark = pytest.mark.slow
+
 HELP = "-h, --help"
 FROZEN = Path(__file__).with_name("command_line.txt")
 

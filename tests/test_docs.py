@@ -11,6 +11,8 @@ import pytest
 from robowm.__main__ import main
 from robowm.sim.film import write_mp4
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 GUIDE, POLICY_GUIDE = DOCS / "label-your-video.md", DOCS / "policy.md"
 JUDGED = (0, 3)  # `reality` answers 3 when labels mean nothing, as those of `tiny` do

@@ -11,6 +11,8 @@ from robowm.policy.goal_reader import GoalReader
 from robowm.policy.shown import DecoderConfig, Demonstrated, Practice
 from robowm.world.backbone import BackboneConfig
 
+pytestmark = pytest.mark.slow
+
 CONFIG = DecoderConfig(
     backbone=BackboneConfig(size_px=16, grid=2, points=3, channels=16, width=32, depth=1, heads=2),
     state_dim=4,

@@ -12,6 +12,8 @@ from robowm.policy.turning import directions_of
 from robowm.sim import robosuite_env
 from robowm.sim.simpler import env as simpler
 
+pytestmark = pytest.mark.slow
+
 CAMERA = torch.tensor([[[4.0, 0, 0, 0], [0, 4.0, 0, 0], [0, 0, 0, 1.0]]])  # overhead, 0.5 m a side
 SIZE_PX = 96
 AXIS = (3, 4, 5)

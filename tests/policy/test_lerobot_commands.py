@@ -19,6 +19,8 @@ from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.modeling_vipra import VipraPolicy
 from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "size_px": 32,
     "points": 2,

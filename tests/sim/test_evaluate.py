@@ -29,6 +29,8 @@ from robowm.sim.lerobot_env import RobowmEnv
 from robowm.sim.rollout import EpisodeResult
 from robowm.sim.suite import Task
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 

@@ -17,6 +17,8 @@ from robowm.sim.pool import EnvPool
 from robowm.sim.rollout import EpisodeResult, ExpertController, open_envs, rollout
 from robowm.sim.suite import Task
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lift() -> Task:

@@ -27,6 +27,8 @@ from robowm.train.label import label
 from robowm.train.pretrain import pretrain
 from robowm.train.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 TINY: Recipe = recipes.load("policies/vipra").tiny()
 
 

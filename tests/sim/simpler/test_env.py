@@ -20,6 +20,8 @@ from robowm.sim.simpler.layouts import official, random_layouts
 from robowm.sim.simpler.looks import Shift, View
 from robowm.sim.simpler.scene import ENVIRONMENTS, Scene
 
+pytestmark = pytest.mark.slow
+
 STAY = np.array([0, 0, 0, 0, 0, 0, 1], np.float32)
 
 
