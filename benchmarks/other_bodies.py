@@ -4,7 +4,7 @@
         --clips ../shared/corpus/clips
 
 On robosuite: a policy for the Panda from three demonstrations, from scratch, and from world models
-pretrained on action-free video of four other arms at the same task, of the Panda itself (what the
+pretrained on action-free video of five other arms at the same task, of the Panda itself (what the
 same body would be worth), and with `--clips` of a folder of real clips of robots and hands. Every
 draw of demonstrations has its training seed. Every step is a command of robowm with its output in
 DIR; run again after a kill it goes on. `--dry` prints what would be run. The recordings, labels and
@@ -45,7 +45,7 @@ class Protocol:
 
     suite: str = "robosuite/Lift"
     robot: str = "Panda"
-    others: tuple[str, ...] = ("UR5e", "IIWA", "Kinova3", "Jaco")
+    others: tuple[str, ...] = ("UR5e", "Sawyer", "IIWA", "Kinova3", "Jaco")
     recipe: str = "quickstart"
     size_px: int = 64
     videos: int = 100

@@ -42,7 +42,7 @@ class Args:
     other_episodes: int = 20
     """with every other arm"""
     tasks: tuple[str, ...] = tuple(TARGETS)
-    robots: tuple[str, ...] = ("Panda", "UR5e", "IIWA", "Kinova3")
+    robots: tuple[str, ...] = ("Panda", "UR5e", "Sawyer", "IIWA", "Kinova3")
     num_envs: int = 1
     """episodes side by side"""
 

@@ -7,6 +7,8 @@ from robowm.sim.scene import Privileged
 
 WALLS_M = 0.13  # how far over the goal a can is carried, clear of the bins' walls
 DROP_M = 0.05  # a can is let go so far above where it will stand
+INSIDE_M = np.array([0.07, 0.09])  # so far from the middle of its part of the bin, x and y, is well in
+STILL_M = 0.01  # a step of the hand that does not get further: the arm's reach ends
 PEG_TOP_M = 0.10  # over the peg's centre
 OVER_PEG_M = 0.04  # clear of the peg's top
 ON_PEG_M = 0.02  # below the peg's top: it will not come off when let go
@@ -20,7 +22,7 @@ class CanExpert:
     def __init__(self) -> None:
         self._grasp = Grasp("Can", faces_rad=0, above_m=0.1)
         self._phase = "raise"
-        self._opened_at_m = np.zeros(3)
+        self._opened_at_m = self._last_m = np.zeros(3)
 
     def act(self, now: Privileged) -> np.ndarray:
         """The next action."""
@@ -29,12 +31,15 @@ class CanExpert:
             return action
         can, goal = now.objects["Can"].pos_m, now.objects["goal"].pos_m
         to_goal = goal - can
+        still = np.linalg.norm(now.hand.pos_m - self._last_m) < STILL_M
+        self._last_m = now.hand.pos_m.copy()
         if self._phase == "raise":
             if to_goal[2] < 0.02 - WALLS_M:
                 self._phase = "carry"
             return move(now, now.hand.pos_m + (to_goal[2] + WALLS_M) * UP, CLOSE)
         if self._phase == "carry":
-            if np.linalg.norm(to_goal[:2]) < 0.03:
+            inside = still and (np.abs(to_goal[:2]) < INSIDE_M).all()
+            if np.linalg.norm(to_goal[:2]) < 0.03 or inside:
                 self._phase = "lower"
             return move(now, now.hand.pos_m + to_goal + WALLS_M * UP, CLOSE)
         if self._phase == "lower":

@@ -20,16 +20,17 @@ import numpy as np
 
 from robowm.errors import UserError
 from robowm.sim.looks import Looks
+from robowm.sim.sawyer import mend_sawyer
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is imported
 os.environ.setdefault("LP_NUM_THREADS", "0")  # the CPU renderer's threads cost more than they give
 
 # Hands that hold the cube. Jaco's own closes in ten seconds at 10 Hz; from the Robotiq 85 of UR5e
-# and Kinova3 the cube slips. Sawyer is absent: it can be loaded (docs/results.md), but no expert
-# reaches the cube with it.
+# and Kinova3 the cube slips.
 GRIPPERS = {
     "Panda": "default",
     "UR5e": "Robotiq140Gripper",
+    "Sawyer": "default",
     "IIWA": "default",
     "Kinova3": "RethinkGripper",
     "Jaco": "PandaGripper",
@@ -328,4 +329,5 @@ def _import_robosuite() -> Any:
         logger.addFilter(serious)
     import robosuite
 
+    mend_sawyer()
     return robosuite
