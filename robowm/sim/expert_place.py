@@ -7,7 +7,7 @@ from robowm.sim.scene import Privileged
 
 WALLS_M = 0.13  # how far over the goal a can is carried, clear of the bins' walls
 DROP_M = 0.05  # a can is let go so far above where it will stand
-INSIDE_M = np.array([0.07, 0.09])  # so far from the middle of its part of the bin, x and y, is well in
+INSIDE_M = np.array([0.07, 0.09])  # from the middle of its part of the bin, x and y: well in
 STILL_M = 0.01  # a step of the hand that does not get further: the arm's reach ends
 PEG_TOP_M = 0.10  # over the peg's centre
 OVER_PEG_M = 0.04  # clear of the peg's top
