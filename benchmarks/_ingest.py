@@ -1,13 +1,11 @@
 """What the ingest benchmarks share: the corpus's tables, and the record beside every figure."""
 
 import csv
-import os
-import platform
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from _versions import versions
+from _versions import made_with
 
 from robowm.video.config import IngestConfig
 
@@ -22,8 +20,7 @@ def record(command: str, args: Any) -> dict[str, Any]:
         "command": command,
         "flags": flags,
         "config": IngestConfig(),
-        "versions": versions("robowm", *PACKAGES),
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        **made_with("robowm", *PACKAGES),
     }
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from _outcomes import percent as shares
 
 from robowm.metrics.hierarchical import over_runs
 
@@ -71,7 +72,7 @@ def matched(
 
 def percent(runs: list[dict[str, Any]], task: str) -> np.ndarray:
     """100 where an episode succeeded, else 0: (runs, layouts)."""
-    return 100.0 * np.array([[end == "success" for end in run[task]["stages"]] for run in runs])
+    return shares(run[task]["stages"] for run in runs)
 
 
 def clipped(value: float) -> float:

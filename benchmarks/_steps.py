@@ -49,8 +49,3 @@ def labelled(
         words += ["--labeller", str(labeller)] if labeller else ["--recipe", recipe]
         yield words, path / folder / "robowm.json"
         labeller = labeller or datasets[0] / folder / "model"
-
-
-def ends(result: Path) -> list[str]:
-    """How each episode of a result of `robowm eval` ended."""
-    return [episode["stage"] for episode in json.loads(result.read_text())["episodes"]]

@@ -10,18 +10,16 @@ would be run. A run (world model, policy, 50 episodes) takes some five minutes o
 fifteen of one without; all of them 60 runs.
 """
 
-import os
-import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
-from _steps import ends, go_through, labelled, recorded
-from _versions import versions
+from _outcomes import ends, percent, spread
+from _steps import go_through, labelled, recorded
+from _versions import made_with
 
 from robowm.artefact import plain, write_json
 from robowm.metrics.hierarchical import over_runs
@@ -171,8 +169,7 @@ def write(args: Args, runs: list[dict[str, Any]]) -> None:
             "rows": {name: plain(asdict(ROWS[name])) for name in args.rows},
             "runs": runs,
             "table": table(runs),
-            "versions": versions("robowm", "torch", "lerobot", "robosuite", "mujoco"),
-            "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+            **made_with("robowm", "torch", "lerobot", "robosuite", "mujoco"),
         },
     )
 
@@ -183,10 +180,8 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     lines = []
     for name, head in dict.fromkeys((run["row"], run["head"]) for run in runs):
         some = [run["stages"] for run in runs if (run["row"], run["head"]) == (name, head)]
-        outcomes = 100.0 * np.array([[end == "success" for end in stages] for stages in some])
-        found = over_runs([outcomes])
-        interval = [None, None] if found.runs is None else [found.runs.low, found.runs.high]
-        line = {"row": name, "head": head, "percent": [found.value, *interval]}
+        outcomes = percent(some)
+        line = {"row": name, "head": head, "percent": spread(over_runs([outcomes]))}
         lines.append(line | {"by_seed": outcomes.mean(1).tolist()})
     return lines
 

@@ -10,8 +10,6 @@ does not touch). Nothing is drawn. One process; run again after a kill it goes o
 """
 
 import json
-import os
-import platform
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from _versions import versions
+from _versions import made_with
 from torch import Tensor
 
 from robowm.artefact import write_json
@@ -138,8 +136,7 @@ def main(args: Args) -> None:
         "layouts": f"random, {args.layouts} a task, seeds from {FIRST_LAYOUT}",
         "steps": args.steps,
         "cases": {name: summary(found) for name, found in runs.items()},
-        "versions": versions("robowm", "torch", "mani_skill"),
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        **made_with("robowm", "torch", "mani_skill"),
     }
     write_json(args.json, result)
     print(args.json.read_text())

@@ -14,8 +14,6 @@ brightness moved by the truth must differ less than 0.8 times what unmoved brigh
 pair is also measured shrunk to 128 pixels (shorter side), the size that labels are made at.
 """
 
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 import tyro
-from _versions import versions
+from _versions import made_with
 
 from robowm.artefact import write_json
 from robowm.motion.config import RANDOM_WEIGHTS, Estimator, MotionConfig
@@ -84,8 +82,7 @@ def main(args: Args) -> None:
         "default": MotionConfig(),
         "farneback_usual": FARNEBACK,
         "farneback_tuned": FARNEBACK_TUNED,
-        "versions": versions("opencv-python", "numpy", "torch", "torchvision"),
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        **made_with("opencv-python", "numpy", "torch", "torchvision"),
         "truth_fits": {"below": TRUTH_FITS, "pairs": fit},
         "groups": tables,
         "ratios": {name: _ratios(table) for name, table in tables.items()},

@@ -9,8 +9,6 @@ dataset that shares an episode's seed with what the policy was trained on is ref
 """
 
 import json
-import os
-import platform
 import shlex
 import sys
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import tyro
-from _versions import versions
+from _versions import made_with
 from tyro.conf import Positional
 
 from robowm.artefact import directory_sha256, write_json
@@ -65,8 +63,7 @@ def main(args: Args) -> None:
             "policy_sha256": directory_sha256(args.policy),
             "datasets": {path.name: directory_sha256(path) for path in args.datasets},
             "errors": found,
-            "versions": versions("robowm", "torch", "lerobot"),
-            "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+            **made_with("robowm", "torch", "lerobot"),
         },
     )
 

@@ -14,7 +14,6 @@ second of wall: near `cores` where nothing else ran).
 """
 
 import os
-import platform
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from _versions import versions
+from _versions import made_with
 
 from robowm.artefact import write_json
 from robowm.episodes import Episodes
@@ -76,8 +75,7 @@ def main(args: Args) -> None:
         "command": "python benchmarks/label_rate.py CLIPS --work DIR --json FILE",
         "flags": {k: v for k, v in asdict(args).items() if not isinstance(v, Path)},
         "config": LatentActionConfig(size_px=args.size_px),
-        "versions": versions(*PACKAGES),
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        **made_with(*PACKAGES),
         "seed_of_weights": SEED,
         "runs": runs,
         "reached": reached,

@@ -19,7 +19,6 @@ them done and writes the JSON.
 """
 
 import os
-import platform
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
-from _versions import versions
+from _versions import made_with
 from record_truth import Args as Recording
 from record_truth import main as record_truth
 
@@ -181,8 +180,7 @@ def _result(args: Args, runs: list[dict[str, Any]]) -> dict[str, Any]:
             if isinstance(runs[0][truth], dict) and truth != "config"
         },
         "targets": TARGETS[args.scene] | TARGETS["all"],
-        "versions": versions("robowm", "torch", "opencv-python", "robosuite", "mujoco"),
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        **made_with("robowm", "torch", "opencv-python", "robosuite", "mujoco"),
         "runs": runs,
     }
 

@@ -11,18 +11,16 @@ DIR; run again after a kill it goes on. `--dry` prints what would be run. The re
 three world models take an hour of a core with bf16, then each of twelve runs ten minutes.
 """
 
-import os
-import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
-from _steps import ends, go_through, labelled, recorded
-from _versions import versions
+from _outcomes import ends, percent, spread
+from _steps import go_through, labelled, recorded
+from _versions import made_with
 
 from robowm.artefact import plain, write_json
 from robowm.metrics.hierarchical import over_runs
@@ -140,8 +138,7 @@ def write(args: Args, runs: list[dict[str, Any]]) -> None:
             "arms": ARMS,
             "runs": runs,
             "table": table(runs),
-            "versions": versions("robowm", "torch", "lerobot", "robosuite", "mujoco"),
-            "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+            **made_with("robowm", "torch", "lerobot", "robosuite", "mujoco"),
         },
     )
 
@@ -151,38 +148,25 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     and seed; with 95 % intervals over runs and episodes (None with one run)."""
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in runs):
-        alone, pairs = percent(runs, arm), matched(runs, arm)
+        alone, pairs = (
+            percent(run["stages"] for run in runs if run["arm"] == arm),
+            matched(runs, arm),
+        )
         line: dict[str, Any] = {"arm": arm, "runs": len(alone)}
         line["percent"] = spread(over_runs([alone]))
         line["by_run"] = alone.mean(1).tolist()
         if arm != "scratch" and pairs:
-            sides = ([np.stack(side)] for side in zip(*pairs, strict=True))
+            sides = ([percent(side)] for side in zip(*pairs, strict=True))
             line["points"] = spread(over_runs(*sides, matched=True))
         lines.append(line)
     return lines
 
 
-def percent(runs: list[dict[str, Any]], arm: str) -> np.ndarray:
-    """100 where an episode succeeded, else 0: (runs, episodes)."""
-    return np.stack([outcome(run) for run in runs if run["arm"] == arm])
-
-
-def matched(runs: list[dict[str, Any]], arm: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """An arm's runs, each with that of `scratch` of the same draw and seed."""
+def matched(runs: list[dict[str, Any]], arm: str) -> list[tuple[list[str], list[str]]]:
+    """How an arm's runs ended, each with that of `scratch` of the same draw and seed."""
     bare = {(run["draw"], run["seed"]): run for run in runs if run["arm"] == "scratch"}
     own = [run for run in runs if run["arm"] == arm and (run["draw"], run["seed"]) in bare]
-    return [(outcome(run), outcome(bare[run["draw"], run["seed"]])) for run in own]
-
-
-def outcome(run: dict[str, Any]) -> np.ndarray:
-    """100 where an episode of a run succeeded, else 0."""
-    return 100.0 * np.array([end == "success" for end in run["stages"]])
-
-
-def spread(found: Any) -> list[float | None]:
-    """A mean and its interval."""
-    around = (None, None) if found.runs is None else (found.runs.low, found.runs.high)
-    return [found.value, *around]
+    return [(run["stages"], bare[run["draw"], run["seed"]]["stages"]) for run in own]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Diffusion needs `pip install 'lerobot[diffusion]'` and is left out, by name, whe
 """
 
 import os
-import platform
 import tempfile
 import time
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from _versions import versions
+from _versions import made_with
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.policies.factory import get_policy_class, make_policy_config, make_pre_post_processors
 
@@ -68,8 +67,7 @@ def main(args: Args) -> None:
         "policies": {name: figures(controllers[name], times_s[name]) for name in controllers},
         "left_out": left_out,
         "target": {"policy": "vipra", "p99_ms": TARGET_MS},
-        "versions": versions("robowm", "torch", "lerobot"),
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        **made_with("robowm", "torch", "lerobot"),
     }
     result["met"] = result["policies"]["vipra"]["p99_ms"] < TARGET_MS  # type: ignore[index]
     write_json(args.json, result)

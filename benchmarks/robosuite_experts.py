@@ -9,15 +9,13 @@ Targets, with Panda: 95 %, NutAssemblySquare 80 %.
 """
 
 import json
-import os
-import platform
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
-from _versions import versions
+from _versions import made_with
 
 from robowm import recipes
 from robowm.artefact import write_json
@@ -87,8 +85,7 @@ def _write(path: Path, rows: dict[str, Any]) -> None:
     result = {
         "command": "python benchmarks/robosuite_experts.py --json FILE",
         "first_seed": VIDEO[FIRST_SEED],
-        "versions": versions("robosuite", "mujoco", "numpy"),
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        **made_with("robosuite", "mujoco", "numpy"),
         "targets_panda": TARGETS,
         "targets_reached": reached,
         "rows": rows,

@@ -9,7 +9,6 @@ both. Processor time is the figure; wall time stands beside it. Target: twice st
 """
 
 import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import tyro
-from _versions import versions
+from _versions import made_with
 
 from robowm.artefact import write_json
 from robowm.sim.robosuite_env import CONTROL_HZ, RobosuiteEnv
@@ -51,8 +50,7 @@ def main(args: Args) -> None:
         "blocks": args.blocks,
         "steps": args.steps,
         "environment": {k: os.environ.get(k) for k in ("MUJOCO_GL", "LP_NUM_THREADS")},
-        "versions": versions("robosuite", "mujoco", "numpy"),
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+        **made_with("robosuite", "mujoco", "numpy"),
         "target_over_stock": TARGET,
         "rows": rows,
     }

@@ -18,7 +18,6 @@ scratch`. LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
 
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from typing import Any
 import _steps
 import tyro
 from _ladder import TASKS, gains, table
-from _versions import versions
+from _versions import made_with
 
 from robowm.artefact import plain, write_json
 
@@ -153,8 +152,7 @@ def write(args: Args, results: list[dict[str, Any]]) -> None:
             "runs": results,
             "table": table(results),
             "gains": gains(results, arms),
-            "versions": versions("robowm", "torch", "lerobot", "mani_skill"),
-            "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+            **made_with("robowm", "torch", "lerobot", "mani_skill"),
         },
     )
 

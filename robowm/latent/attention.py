@@ -4,7 +4,7 @@ A token looks at what moves, most at a part that it chooses by what it sees (the
 the arm), and reports the six numbers of the affine motion there: shift, growth, turn, two shears.
 Where in the picture the part is does not enter, so the same motion has the same latent action in
 another place; and growth is how motion towards the camera shows. A coarse grid of flow, which
-says where and not what, reads an arm's motion half as well (docs/results.md).
+says where and not what, reads an arm's motion half as well.
 """
 
 import torch

@@ -4,7 +4,7 @@ A place is read off an attention map as its centre (the spatial soft-argmax of L
 to-End Training of Deep Visuomotor Policies", 2016), so it is finer than a cell, and moves when the
 thing moves. Where the place is known, the map itself is taught (`map_loss`): from 25 demonstrations
 a task it then found what is grasped within 1.7 cm after 50 steps, where a loss on the centre alone
-was still 4 to 9 cm off after 100 (docs/results.md).
+was still 4 to 9 cm off after 100.
 """
 
 import math

@@ -14,7 +14,7 @@ class Cameras(nn.Module):
     """Projections that were found from motion (`robowm.policy.eye`), each with a room's looks.
 
     Demonstrations of several tasks may be of several rooms, and one projection fitted to them all
-    is right in none (docs/results.md). Which one a picture is of needs no learning.
+    is right in none (docs/leads.md). Which one a picture is of needs no learning.
 
     Attributes:
         matrices: float32 (MOST, 3, 4), from a place in normalised units, and 1, to a point in the

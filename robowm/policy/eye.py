@@ -6,7 +6,7 @@ where it is. And at the hand's place the picture moves just as the map says that
 which is true of a point of the hand and nowhere else on the arm: that tells it finely, up to which
 point of the hand it is. What is taught with the map (`robowm.nn.points.map_loss`) only needs to be
 consistent. With the end alone it was 8 of 128 pixels astray on SIMPLER, with both 2
-(docs/results.md).
+(docs/leads.md).
 """
 
 import re

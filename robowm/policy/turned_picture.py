@@ -4,7 +4,7 @@ A picture of a few centimetres of a level plane, as if from above, is taken abou
 K directions, and one small network says of each how well it fits (as Zeng et al., "Transporter
 Networks: Rearranging the Visual World for Robotic Manipulation", 2020, find the turn of a
 placement). What it learns of one direction it so knows of all; asked for the answer itself, a
-network learnt 25 demonstrations by heart (docs/results.md). The camera was found from motion
+network learnt 25 demonstrations by heart (docs/leads.md). The camera was found from motion
 (`robowm.policy.eye`); nothing is calibrated.
 """
 

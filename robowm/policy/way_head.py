@@ -7,7 +7,7 @@ exactly (the scalars and vectors of Villar et al., "Scalars are universal", 2021
 network has to be shown that. Whether to open or to close it sees by how far the next goal is and
 how fast the hand moves, for a goal is where that changes, and a hand slows down before it: a plain
 network taught by one demonstration a task closed the gripper 5 cm beside the thing, at the moment
-at which it had been closed before (docs/results.md).
+at which it had been closed before (docs/leads.md).
 """
 
 from collections.abc import Sequence
