@@ -230,11 +230,13 @@ class Head:
             net = way_head(sizes, stats, frames.columns["action"][rows])
         head = cls(net, stats, case.moments)
         turning = Turning.of(STATE_NAMES, ACTION_NAMES) if case.turned else None
-        astray = Astray.of(frames, rows, turning) if case.astray and turning else None
+        astray = None
+        if case.astray and turning:
+            astray = Astray.of(frames, rows, turning, CONTROL_HZ)
         optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
-            chosen = draw(rng, rows, goals, BATCH)
+            chosen = draw(rng, rows, goals, BATCH, CONTROL_HZ)
             shape = case.moments, HORIZON
             ways = case.mirrored, case.exchanged
             p = practise(frames, goals, chosen, shape, turning, head.normal, *ways, astray)

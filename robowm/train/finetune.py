@@ -252,7 +252,9 @@ def batches(
     lengths = (policy.config.n_obs_steps, policy.config.chunk_size)
     practises = isinstance(policy.decoder, GoalDecoder)
     ways = practises and isinstance(policy.decoder.head, WayHead)
-    astray = Astray.of(frames, demonstrated, turning) if ways and turning is not None else None
+    hz, astray = policy.config.control_hz, None
+    if ways and turning is not None:
+        astray = Astray.of(frames, demonstrated, turning, hz)
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
@@ -272,7 +274,7 @@ def batches(
             if seen:
                 batch[FILMED] = torch.arange(size) >= size - seen
             if practises:
-                some = draw(rng, demonstrated, goals, config.practice)
+                some = draw(rng, demonstrated, goals, config.practice, hz)
                 batch[PRACTICE] = practise(
                     frames, goals, some, lengths, turning, pre, astray=astray
                 )

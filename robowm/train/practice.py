@@ -9,13 +9,13 @@ from robowm.episodes import Episodes
 from robowm.latent.reality.truth import column_names
 from robowm.policy.shown import Practice
 from robowm.policy.turning import Turning, any_angle
-from robowm.train.astray import Astray
+from robowm.train.astray import Astray, in_steps
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals
 
 MIRRORED = 0.5
 UNIT = 0.01
-BEFORE_KEYFRAME, LAST_STEPS = 0.5, 4
+BEFORE_KEYFRAME, LAST_S = 0.5, 0.8
 
 
 def practise(
@@ -85,13 +85,15 @@ def practise(
     )
 
 
-def draw(rng: np.random.Generator, rows: np.ndarray, goals: Goals, count: int) -> np.ndarray:
-    """int64 (count,): some of `rows`, BEFORE_KEYFRAME of them of the last steps to a keyframe.
+def draw(
+    rng: np.random.Generator, rows: np.ndarray, goals: Goals, count: int, control_hz: float
+) -> np.ndarray:
+    """int64 (count,): some of `rows`, BEFORE_KEYFRAME of them of the last LAST_S to a keyframe.
 
     Of all the moments at which the gripper is open one in fifty is that of closing it; drawn
     evenly, a head learns to go on, and does not close before its chunk is at an end.
     """
-    close = rows[goals.rows[rows, 0] - rows < LAST_STEPS]
+    close = rows[goals.rows[rows, 0] - rows < in_steps(LAST_S, control_hz)]
     some = round(BEFORE_KEYFRAME * count)
     return np.concatenate([rng.choice(close, some), rng.choice(rows, count - some)])
 

@@ -1,18 +1,23 @@
 """Moments moved off the way: how far an action leads, the way back, waiting before a grip."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from robowm.policy.turning import Turning
-from robowm.train.astray import BACK, FAR_M, LATE, SHARE, SPREAD_M, WAIT, Astray
+from robowm.train.astray import FAR_M, LATE_S, SHARE, SPREAD_M, WAIT_S, Astray, in_steps
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
 from robowm.train.practice import practise
 
 STATE, ACTION = ["hand_x_m", "hand_y_m", "hand_z_m", "fingers"], ["dx", "dy", "dz", "gripper"]
 TURNING = Turning.of(STATE, ACTION)
-ASTRAY = Astray((0, 1, 2), (0, 1, 2), metres=0.05)
+HZ = 5.0
+ASTRAY = Astray((0, 1, 2), (0, 1, 2), metres=0.05, control_hz=HZ)
+LATE, WAIT = in_steps(LATE_S, HZ), in_steps(WAIT_S, HZ)
+BACK = ASTRAY.way_back().tolist()
 
 
 def shown(metres: float = 0.05, lag: float = 0.4) -> Frames:
@@ -46,7 +51,7 @@ def shown(metres: float = 0.05, lag: float = 0.4) -> Frames:
 @pytest.mark.parametrize("metres", [0.05, 0.01])
 def test_how_far_an_action_leads_is_read_off_the_demonstrations(metres: float) -> None:
     assert TURNING is not None
-    found = Astray.of(shown(metres), np.arange(140), TURNING)
+    found = Astray.of(shown(metres), np.arange(140), TURNING, HZ)
     assert found is not None
     assert (found.place, found.move) == ((0, 1, 2), (0, 1, 2))
     assert found.metres == pytest.approx(metres, rel=0.03)
@@ -57,7 +62,7 @@ def test_a_hand_that_stands_still_is_not_moved_away(rows: np.ndarray) -> None:
     assert TURNING is not None
     frames = shown()
     frames.columns["observation.state"][:, :3] = 0.2
-    assert Astray.of(frames, rows, TURNING) is None
+    assert Astray.of(frames, rows, TURNING, HZ) is None
 
 
 def test_three_in_ten_are_moved_mostly_level() -> None:
@@ -79,6 +84,14 @@ def test_the_way_back_is_as_long_as_the_way_there() -> None:
     assert change[0, len(BACK) :].abs().max() == 0 and change[0, :, 3].abs().max() == 0
     assert change[1].abs().max() == 0 and away[1].abs().max() == 0
     assert sum(BACK) == pytest.approx(1)
+
+
+def test_the_way_back_takes_as_long_at_any_rate() -> None:
+    torch.testing.assert_close(ASTRAY.way_back(), torch.tensor([0.5, 0.3, 0.2]), rtol=0, atol=0)
+    for hz in (1.0, 10.0, 30.0):
+        back = replace(ASTRAY, control_hz=hz).way_back()
+        assert len(back) == max(1, round(0.6 * hz)) and float(back.sum()) == pytest.approx(1)
+        assert float(back[: round(0.2 * hz)].sum()) == pytest.approx(0.5 if hz > 1 else 0)
 
 
 @pytest.mark.parametrize(

@@ -65,17 +65,20 @@ def test_moments_stay_within_their_episode(shown: tuple[Frames, Goals]) -> None:
     np.testing.assert_array_equal(p.subgoals, goals.states[[5, 8]])
 
 
-def test_half_of_what_is_practised_leads_to_a_keyframe_at_once() -> None:
+@pytest.mark.parametrize(("control_hz", "steps"), [(5.0, 4), (10.0, 8)])
+def test_half_of_what_is_practised_leads_to_a_keyframe_at_once(
+    control_hz: float, steps: int
+) -> None:
     frames = frames_of([40, 60])
     frames.columns["action"][:, -1] = 1
     frames.columns["action"][20:30, -1] = -1  # keyframes: 20, 30, 39 and 99
     ahead = goal_rows(frames, 2)
     goals = Goals(frames.columns["observation.state"][ahead], ahead)
     rows = np.arange(10, 100)
-    drawn = draw(np.random.default_rng(0), rows, goals, 2000)
-    last = np.concatenate([np.arange(k - 3, k + 1) for k in (20, 30, 39, 99)])
+    drawn = draw(np.random.default_rng(0), rows, goals, 2000, control_hz)
+    last = np.concatenate([np.arange(k - steps + 1, k + 1) for k in (20, 30, 39, 99)])
     assert np.isin(drawn, rows).all()
-    assert np.isin(drawn, last).mean() == pytest.approx(0.5 + 0.5 * 16 / 90, abs=0.03)
+    assert np.isin(drawn, last).mean() == pytest.approx(0.5 + 0.5 * 4 * steps / 90, abs=0.03)
 
 
 def test_state_goal_and_action_turn_by_one_angle(shown: tuple[Frames, Goals]) -> None:
