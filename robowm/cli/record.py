@@ -23,7 +23,7 @@ class Args:
     """0 for the first of the seeds set aside for demonstrations."""
     action_noise: float = 0.1
     """Standard deviation of the disturbance of the expert's motion, in action units ([-1, 1])."""
-    size_px: int = 64
+    size_px: int = 128
     """Height and width of the frames, pixels."""
     workers: int = 2
     """Processes; the dataset does not depend on it."""

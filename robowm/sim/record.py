@@ -41,7 +41,7 @@ class RecordConfig:
     seed: int = 0
     robot: str | None = None
     action_noise: float = 0.1
-    size_px: int = 64
+    size_px: int = 128
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def test_lerobot_eval_names_the_nearest_task() -> None:
 
 def test_lerobot_eval_runs_it(tmp_path: Path) -> None:
     words = [
-        f"--policy.path={policy_directory(tmp_path / 'policy')}",
+        f"--policy.path={policy_directory(tmp_path / 'policy', size_px=128)}",  # as `record` has it
         "--env.type=robowm",
         "--env.task=robosuite/Lift",
         "--env.max_steps=3",

@@ -41,7 +41,7 @@ class RobowmEnv(EnvConfig):
     task: str | None = NAMES[0]
     fps: int = 0
     robot: str | None = None
-    size_px: int = 64
+    size_px: int = 128
     max_steps: int | None = None
     features: dict[str, PolicyFeature] = field(default_factory=dict)
     features_map: dict[str, str] = field(
