@@ -219,9 +219,24 @@ def ladder_goals(found: dict[str, Any]) -> str:
     )
 
 
+def experts(found: dict[str, Any]) -> str:
+    """An arm a row, with the successes of the expert of each task."""
+    rows = {tuple(key.split()): row for key, row in found["rows"].items()}
+    tasks, arms = (list(dict.fromkeys(key[i] for key in rows)) for i in (0, 1))
+
+    def figure(task: str, arm: str) -> str:
+        row = rows.get((task, arm))
+        return f"{row['successes']} of {row['episodes']}" if row else "–"
+
+    return markdown_table(
+        ("arm", *tasks), [(arm, *(figure(task, arm) for task in tasks)) for arm in arms]
+    )
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quickstart": quickstart,
     "kill_resume": kill_resume,
+    "robosuite_experts": experts,
     "simpler_scratch": simpler_scratch,
     "simpler_scratch/goals": goal_errors,
     "simpler_ladder": ladder,
