@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PRETRAINED = "--policy.backbone.pretrained"
 LEAST_DEVIATION = 1e-6  # of a number that never changes
 GRIPPER = r"grip|finger|jaw|claw"
+EVERY_STEP_HZ, LOOK_S = 5, 0.4
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class PolicyConfig:
     chunk_size: int = 8
     """H, actions predicted at once, control steps"""
     n_action_steps: int | None = None
-    """actions executed before the next chunk is asked for; None: half of the chunk with flow, one
-    with goals, for a hand comes to rest where its goal is only if it looks again at every step"""
+    """actions executed before the next chunk is asked for; None: half of the chunk with flow, with
+    goals one up to 5 Hz, for a hand comes to rest where its goal is only if it looks again, and
+    else as many as take 0.4 s, for a hand must be told to grip somewhere among them"""
     flow_steps: int = 10
     """Euler steps per chunk"""
     subgoals: int = 2
@@ -124,7 +126,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
     camera = demos.camera()
     use_state = config.use_state and "observation.state" in demos.features
     head = choose_head(demos, config)
-    steps = config.n_action_steps or (1 if head == "goals" else -(-config.chunk_size // 2))
+    steps = config.n_action_steps or steps_between_looks(head, config.chunk_size, demos.fps)
     names = column_names(demos, "observation.state") if use_state else None
     wanted = {camera, "action", *(["observation.state"] if config.use_state else [])}
     features = dataset_to_policy_features({k: f for k, f in demos.features.items() if k in wanted})
@@ -277,3 +279,10 @@ def carry_over(directory: Path, policy: "VipraPolicy") -> int:
             target.load_state_dict(source.state_dict())
             count += len(source.state_dict())
     return count
+
+
+def steps_between_looks(head: str, chunk_size: int, control_hz: float) -> int:
+    """Actions before the next look, where nothing else is asked for (docs/results.md says why)."""
+    if head != "goals":
+        return -(-chunk_size // 2)
+    return 1 if control_hz <= EVERY_STEP_HZ else min(round(LOOK_S * control_hz), chunk_size)

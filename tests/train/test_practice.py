@@ -15,7 +15,7 @@ from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_featu
 from robowm.errors import UserError
 from robowm.policy.shown import Practice
 from robowm.policy.turning import Turning
-from robowm.train.build_policy import PolicyConfig, build_policy, choose_head
+from robowm.train.build_policy import PolicyConfig, build_policy, choose_head, steps_between_looks
 from robowm.train.finetune import finetune
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
@@ -191,14 +191,22 @@ def test_auto_takes_goals_for_an_arm_with_a_gripper(arm: Episodes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "asked", "executed"), [("goals", None, 1), ("flow", None, 4), ("goals", 3, 3)]
+    ("head", "asked", "executed"), [("goals", None, 4), ("flow", None, 4), ("goals", 3, 3)]
 )
-def test_with_goals_it_looks_again_at_every_step(
+def test_how_many_actions_are_executed_may_be_said(
     arm: Episodes, head: Literal["goals", "flow"], asked: int | None, executed: int
 ) -> None:
     config = replace(recipes.load("policies/vipra").tiny().finetune.policy, chunk_size=8)
     policy = build_policy(arm, replace(config, action_head=head, n_action_steps=asked))
     assert policy.config.n_action_steps == executed
+
+
+@pytest.mark.parametrize(("control_hz", "steps"), [(3, 1), (5, 1), (10, 4), (15, 6), (30, 8)])
+def test_with_goals_it_looks_again_at_every_step_or_after_two_fifths_of_a_second(
+    control_hz: float, steps: int
+) -> None:
+    assert steps_between_looks("goals", 8, control_hz) == steps
+    assert steps_between_looks("flow", 8, control_hz) == 4
 
 
 def test_auto_takes_flow_where_keyframes_may_not_tell_the_way(
