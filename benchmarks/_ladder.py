@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from _outcomes import percent as shares
+from _outcomes import spread
 
 from robowm.metrics.hierarchical import over_runs
 
@@ -20,10 +21,9 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"arm": arm, "rung": rung, "runs": len(some)}
         for what, tasks in (("all", TASKS), ("table", TASKS[:3]), *((t, (t,)) for t in TASKS)):
             outcomes = [percent(some, task) for task in tasks]
-            found = over_runs(outcomes)
-            interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
+            mean, *interval = spread(over_runs(outcomes))
             row[what] = {
-                "percent": (found.value, *(e if e is None else clipped(e) for e in interval)),
+                "percent": (mean, *(e if e is None else clipped(e) for e in interval)),
                 "by_run": np.mean([task.mean(1) for task in outcomes], axis=0).tolist(),
             }
         rows.append(row)
@@ -52,9 +52,7 @@ def gains(runs: list[dict[str, Any]], arms: tuple[str, ...]) -> list[dict[str, A
                     ]
                     for side in (0, 1)
                 ]
-                found = over_runs(*sides, matched=True)
-                interval = (found.runs.low, found.runs.high) if found.runs else (None, None)
-                row[what] = {"points": (found.value, *interval)}
+                row[what] = {"points": tuple(spread(over_runs(*sides, matched=True)))}
             rows.append(row)
     return rows
 

@@ -148,10 +148,8 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     and seed; with 95 % intervals over runs and episodes (None with one run)."""
     lines = []
     for arm in dict.fromkeys(run["arm"] for run in runs):
-        alone, pairs = (
-            percent(run["stages"] for run in runs if run["arm"] == arm),
-            matched(runs, arm),
-        )
+        alone = percent(run["stages"] for run in runs if run["arm"] == arm)
+        pairs = matched(runs, arm)
         line: dict[str, Any] = {"arm": arm, "runs": len(alone)}
         line["percent"] = spread(over_runs([alone]))
         line["by_run"] = alone.mean(1).tolist()

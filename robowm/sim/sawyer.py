@@ -1,10 +1,8 @@
 """robosuite's Sawyer, which MuJoCo 3.8 would neither load nor let turn."""
 
 import xml.etree.ElementTree as ElementTree
-from functools import cache
 
 
-@cache
 def mend_sawyer() -> None:
     """From now on robosuite's "Sawyer" loads, and turns freely about its base.
 
