@@ -1,15 +1,24 @@
 """Versions and the machine beside a figure."""
 
-import os
 import platform
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
+
+from robowm.machine import machine
 
 
 def made_with(*packages: str) -> dict[str, Any]:
-    """`versions`, and the machine, as every result has them."""
-    machine = {"cores": os.cpu_count(), "arch": platform.machine()}
-    return {"versions": versions(*packages), "machine": machine}
+    """`commit`, `versions` and the machine, as every result has them."""
+    return {"commit": commit(), "versions": versions(*packages), "machine": machine()}
+
+
+def commit() -> str:
+    """The newest commit of this checkout, and whether files differ from it."""
+    here = Path(__file__).parent
+    words = ["git", "-C", str(here), "describe", "--always", "--dirty", "--exclude", "*"]
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def versions(*packages: str) -> dict[str, str]:

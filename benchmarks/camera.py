@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 import tyro
-from _versions import versions
+from _versions import made_with
 from motion_scenes import Scene, SceneConfig, corpus_pictures, make_scene, noise_pictures
 
 from robowm.artefact import write_json
@@ -75,7 +75,7 @@ def main(args: Args) -> None:
         "seed": args.seed,
         "config": MotionConfig(),
         "min_agreement": MIN_AGREEMENT,
-        "versions": versions("opencv-python", "numpy"),
+        **made_with("opencv-python", "numpy"),
         "by_size_and_camera": by_size_and_camera(cells),
         "cells": cells,
     }

@@ -10,7 +10,6 @@ and nothing of the work directory is left.
 
 import json
 import os
-import platform
 import random
 import shlex
 import shutil
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from _versions import versions
+from _versions import made_with
 
 from robowm.artefact import write_json
 from robowm.errors import nearest
@@ -166,8 +165,7 @@ def main() -> None:
         {
             "command": "python " + shlex.join(["benchmarks/kill_resume.py", *flags(args)]),
             "kills": rows,
-            "versions": versions("robowm", "torch", "lerobot", "robosuite"),
-            "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
+            **made_with("robowm", "torch", "lerobot", "robosuite"),
         },
     )
 

@@ -14,7 +14,6 @@ The clips are synthetic: a textured square that moves over a texture.
 
 import json
 import os
-import platform
 import shlex
 import shutil
 import subprocess
@@ -28,7 +27,7 @@ import cv2
 import numpy as np
 import psutil
 import tyro
-from _versions import versions
+from _versions import made_with
 
 from robowm import recipes
 from robowm.artefact import write_json
@@ -83,8 +82,7 @@ def main(args: Args) -> None:
             "target": "within 10 %",
             "met": all(max(row["growth"].values()) <= WITHIN for row in rows),
             "rows": rows,
-            "versions": versions(*PACKAGES),
-            "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
+            **made_with(*PACKAGES),
         },
     )
     print(args.json_file.read_text())

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import tyro
-from _versions import versions
+from _versions import made_with
 from tyro.conf import Positional
 
 from robowm.artefact import write_json
@@ -111,7 +111,7 @@ def main(args: Args) -> None:
                 "step_s": step_s,
                 "seconds": round(time.monotonic() - begun),
                 "threads": os.environ.get("OMP_NUM_THREADS"),
-                "versions": versions("lerobot", "torch", "robowm"),
+                **made_with("lerobot", "torch", "robowm"),
             },
         )
         found.rename(args.out)  # whole or not at all

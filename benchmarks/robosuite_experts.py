@@ -9,6 +9,7 @@ Targets, with Panda: 95 %, NutAssemblySquare 80 %.
 """
 
 import json
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def main(args: Args) -> None:
             key = f"{name} {robot}"
             if rows.get(key, {}).get("episodes") != episodes:
                 rows[key] = _run(suite.task(name), robot, episodes, args.num_envs)
-                _write(args.json, rows)
+                _write(args, rows)
             print(f"{key}: {rows[key]['successes']}/{rows[key]['episodes']}", flush=True)
 
 
@@ -76,21 +77,28 @@ def _run(task: Task, robot: str, episodes: int, num_envs: int) -> dict[str, Any]
     }
 
 
-def _write(path: Path, rows: dict[str, Any]) -> None:
+def _write(args: Args, rows: dict[str, Any]) -> None:
     reached = {
         task: rows[f"{task} Panda"]["success_rate"] >= target
         for task, target in TARGETS.items()
         if f"{task} Panda" in rows
     }
     result = {
-        "command": "python benchmarks/robosuite_experts.py --json FILE",
+        "command": "python " + shlex.join(["benchmarks/robosuite_experts.py", *flags(args)]),
         "first_seed": VIDEO[FIRST_SEED],
         **made_with("robosuite", "mujoco", "numpy"),
         "targets_panda": TARGETS,
         "targets_reached": reached,
         "rows": rows,
     }
-    write_json(path, result)
+    write_json(args.json, result)
+
+
+def flags(args: Args) -> list[str]:
+    """Those that make the same result again."""
+    words = ["--json", "FILE", "--episodes", str(args.episodes)]
+    words += ["--other-episodes", str(args.other_episodes)]
+    return [*words, "--tasks", *args.tasks, "--robots", *args.robots]
 
 
 if __name__ == "__main__":

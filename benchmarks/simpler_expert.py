@@ -10,7 +10,6 @@ kill it goes on.
 
 import json
 import os
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import tyro
-from _versions import versions
+from _versions import made_with
 
 from robowm.artefact import write_json
 from robowm.metrics.intervals import wilson
@@ -77,12 +76,8 @@ def main(args: Args) -> None:
         "tasks": found,
         "speed": {task: speeds(task) for task in TASKS},
         "target": {"expert": TARGET, "of": NUM_EVALUATED},
-        "versions": versions("robowm", "mani-skill", "sapien", "torch", "numpy", "gymnasium"),
-        "machine": {
-            "cores": os.cpu_count(),
-            "arch": platform.machine(),
-            "load_average": round(os.getloadavg()[1], 1),
-        },
+        **made_with("robowm", "mani-skill", "sapien", "torch", "numpy", "gymnasium"),
+        "load_average": round(os.getloadavg()[1], 1),
     }
     write_json(args.json, result)
     print(args.json.read_text())

@@ -18,7 +18,6 @@ scratch`. LeRobot's policies train for as long as ours take (`lerobot_arm.py`).
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -29,7 +28,7 @@ from typing import Any
 import _steps
 import tyro
 from _ladder import TASKS, gains, table
-from _versions import made_with
+from _versions import commit, made_with
 
 from robowm.artefact import plain, write_json
 
@@ -327,13 +326,6 @@ class Run:
         if self._goals.exists():
             tasks["goal_errors"] = json.loads(self._goals.read_text())["errors"]
         return self.key | {"commit": commit()} | tasks
-
-
-def commit() -> str:
-    """The newest commit of this checkout, and whether files differ from it."""
-    here = Path(__file__).parent
-    words = ["git", "-C", str(here), "describe", "--always", "--dirty", "--exclude", "*"]
-    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def recorded(task: str, out: Path, episodes: int, seed: int) -> tuple[list[str], Path]:

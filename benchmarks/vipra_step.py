@@ -8,7 +8,6 @@ textured square moving over a texture; every term of the loss is on.
 """
 
 import os
-import platform
 import resource
 import time
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 import tyro
-from _versions import versions
+from _versions import made_with
 
 from robowm import recipes
 from robowm.artefact import write_json
@@ -93,12 +92,8 @@ def main(args: Args) -> None:
         "seconds": {name: round(value, 1) for name, value in took.items()},
         "cpu_s": round(time.process_time()),
         "load_average": os.getloadavg(),
-        "versions": versions(*PACKAGES),
-        "machine": {
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "arch": platform.machine(),
-        },
+        "threads": torch.get_num_threads(),
+        **made_with(*PACKAGES),
     }
     args.json_file.parent.mkdir(parents=True, exist_ok=True)
     write_json(args.json_file, result)

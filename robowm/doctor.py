@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from robowm.machine import cpu_flags, usable_cores
+
 State = Literal["ok", "warn", "missing"]
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "gif", "mpeg4")
@@ -82,13 +84,13 @@ def _python() -> Iterator[Finding]:
 def _processor() -> Iterator[Finding]:
     import torch
 
-    cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
+    cores, threads = usable_cores(), torch.get_num_threads()
     found = f"{cores} cores, {threads} torch threads"
     if threads == cores:
         yield Finding("processor", "ok", found)
     else:
         yield Finding("processor", "warn", found, f"export OMP_NUM_THREADS={cores}")
-    flags = set(Path("/proc/cpuinfo").read_text().split())
+    flags = cpu_flags()
     units = next((u for u in ("amx_bf16", "avx512_bf16") if u in flags), "none")
     faster = _matmul_rate(torch.bfloat16) / _matmul_rate(torch.float32)
     found = f"matrix units: {units}; products {faster:.2f} times as fast as in float32"

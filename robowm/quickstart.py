@@ -5,8 +5,6 @@ on where it was, and each stage can be repeated alone with its own verb.
 """
 
 import json
-import os
-import platform
 import sys
 import threading
 import time
@@ -26,6 +24,7 @@ import torch
 from robowm import __version__
 from robowm.artefact import plain, write_json
 from robowm.errors import UserError
+from robowm.machine import machine
 from robowm.metrics.intervals import paired_test
 from robowm.report.page import write_report
 from robowm.sim.evaluate import EvalConfig, evaluate
@@ -216,11 +215,7 @@ def _results(
         "config": plain(config),
         "stages": list(run.known.values()),
         "peak_memory_mb": max(stage["peak_memory_mb"] for stage in run.known.values()),
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "torch_threads": torch.get_num_threads(),
-        },
+        "machine": machine() | {"torch_threads": torch.get_num_threads()},
         "versions": {"robowm": __version__, **{name: version(name) for name in PACKAGES}},
         "commands": ["make quickstart"],
     }

@@ -1,6 +1,5 @@
 """Every transition of a dataset, motion measured once, kept as memory-mapped arrays."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from robowm.episodes import Episodes
 from robowm.errors import UserError
 from robowm.latent.model import Transitions
+from robowm.machine import usable_cores
 from robowm.motion.config import MotionConfig
 from robowm.motion.store import (
     ARRAYS,
@@ -118,4 +118,4 @@ def measure(
 def _workers(transitions: int, config: MotionConfig) -> int:
     if config.estimator.startswith("raft"):
         return 1  # torch uses all cores itself, and every process would hold the network
-    return max(1, min(len(os.sched_getaffinity(0)), transitions // PER_WORKER))
+    return max(1, min(usable_cores(), transitions // PER_WORKER))

@@ -23,13 +23,11 @@ it. Fields marked * were not there in the first results; their absence is read a
     assets *        "stand-in" where meshes or textures are not the benchmark's own, else null
     videos          files beside the result
     versions        of packages
-    machine *       cores, arch, cpu_flags (those of CPU_FLAGS that it has)
+    machine *       cores, arch, cpu_flags (see robowm.machine)
     wall_time_s     seconds, kills included
 """
 
 import json
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +37,6 @@ from robowm.errors import UserError, nearest
 
 SCHEMA = 1
 STAGES = ("success", "never reached", "missed grasp", "dropped", "misplaced")
-CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 OPTIONAL = ("layout", "stage", "partial", "error")  # of an episode; left out where not known
 
 
@@ -87,19 +84,6 @@ class Result:
     def weightless(self) -> bool:
         """A policy that was never trained, such as `null`: there is no other training of it."""
         return self.settings.get("policy_sha256", "not said") is None
-
-
-def machine() -> dict[str, Any]:
-    """This machine, as far as it matters to a figure: `cores`, `arch`, `cpu_flags`."""
-    try:
-        has = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        has = set()
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "arch": platform.machine(),
-        "cpu_flags": [flag for flag in CPU_FLAGS if flag in has],
-    }
 
 
 def read_result(path: Path) -> Result:

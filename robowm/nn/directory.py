@@ -1,6 +1,7 @@
 """Model directories: `config.json` and `model.safetensors`, local or on the Hugging Face Hub."""
 
 import dataclasses
+import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -92,7 +93,10 @@ def resolve(name_or_path: str | Path) -> Path:
     if path.is_dir():
         return path
     if not is_hub_id(name_or_path):
-        raise UserError(f"no directory {text}; expected a model directory or a Hub id owner/name.")
+        raise UserError(
+            f"no directory {text}; expected a model directory or a Hub id owner/name."
+            f"{_beside(path)}"
+        )
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -101,8 +105,18 @@ def resolve(name_or_path: str | Path) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         why = str(error).splitlines()[0]
         raise UserError(
-            f"{text} is neither a local directory nor a model the Hub gives: {why}"
+            f"{text} is neither a local directory nor a model the Hub gives: {why}{_beside(path)}"
         ) from None
+
+
+def _beside(path: Path) -> str:
+    """A sentence on what lies where this directory should be; none where nothing does."""
+    try:
+        found = [str(one) for one in path.parent.iterdir() if not one.name.startswith(".")]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(str(path), found, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 def is_hub_id(name_or_path: str | Path) -> bool:

@@ -13,8 +13,9 @@ from typing import Any
 from robowm import __version__
 from robowm.artefact import directory_sha256, plain, read_card, write_json, write_text
 from robowm.errors import UserError
+from robowm.machine import machine
 from robowm.metrics.intervals import wilson
-from robowm.metrics.result import SCHEMA, machine
+from robowm.metrics.result import SCHEMA
 from robowm.policy.controller import Controller, NullController, RandomController
 from robowm.policy.find import find_policy
 from robowm.progress import progress

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from robowm.errors import UserError
-from robowm.metrics.result import CPU_FLAGS, machine, read_result
+from robowm.machine import CPU_FLAGS, machine
+from robowm.metrics.result import read_result
 
 EPISODE = {"seed": 3, "success": False, "length": 50}
 

@@ -19,8 +19,9 @@ from lerobot.configs import FeatureType, PolicyFeature
 from robowm import recipes
 from robowm.__main__ import main
 from robowm.errors import UserError
+from robowm.machine import machine
 from robowm.metrics.intervals import wilson
-from robowm.metrics.result import machine, read_result
+from robowm.metrics.result import read_result
 from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.modeling_vipra import VipraPolicy
 from robowm.policy.processor_vipra import make_vipra_pre_post_processors

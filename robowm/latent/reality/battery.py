@@ -1,8 +1,6 @@
 """Runs every test and writes `reality.json`; a killed run goes on with the test it was in."""
 
 import json
-import os
-import platform
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -36,6 +34,7 @@ from robowm.latent.reality.source import (
 from robowm.latent.reality.transfer import cycle, transfer, transfer_to_others
 from robowm.latent.reality.truth import Readings, read_truth
 from robowm.latent.reality.verdict import Verdict, judge
+from robowm.machine import machine
 from robowm.nn.directory import fingerprint
 from robowm.progress import progress
 
@@ -173,7 +172,7 @@ def _run(
             "versions": {
                 name: version(name) for name in ("robowm", "torch", "numpy", "opencv-python")
             },
-            "machine": {"cores": os.cpu_count(), "arch": platform.machine()},
+            "machine": machine(),
         },
     )
 
