@@ -38,6 +38,8 @@ class VipraConfig(PreTrainedConfig):
     action_vectors: list[list[int]] = field(default_factory=list)
     """columns of an action that are how the hand shall move, and turn, in the frame of its place:
     with them `goals` acts by shares of the ways to its goals; empty: by a plain network"""
+    closes_upwards: bool = False
+    """more of an action's last number, the gripper's, means shut"""
     chunk_size: int = 8
     """H, actions predicted at once"""
     n_action_steps: int = 4

@@ -4,6 +4,8 @@ Those at which the gripper is told to do something else, and the last one (as in
 "Q-attention", 2022, without their third kind, the standstill).
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -11,8 +13,8 @@ def keyframes(gripper: np.ndarray) -> np.ndarray:
     """Where a demonstration's keyframes are.
 
     Args:
-        gripper: (T,), what the gripper is told; it is "another command" when the middle of its
-            range is crossed.
+        gripper: (T,), what the gripper is told, more where open; it is "another command" when the
+            middle of its range is crossed.
 
     Returns:
         int64, rising: the first step of each new command, and the last step.
@@ -43,6 +45,15 @@ def released(gripper: np.ndarray) -> np.ndarray:
     open_ = opened(gripper)
     opens = np.append([False, False], ~open_[:-1] & open_[1:])[: len(open_)]
     return np.maximum.accumulate(opens).astype(np.float32)
+
+
+def closes_upwards(grippers: Iterable[np.ndarray]) -> bool:
+    """Whether more of what the gripper is told means shut: datasets differ in this.
+
+    A hand that is told both sets out open, as most of the demonstrations (T,) say.
+    """
+    begun = [bool(opened(told)[0]) for told in grippers if told.min() < told.max()]
+    return 2 * sum(begun) < len(begun)
 
 
 def opened(gripper: np.ndarray) -> np.ndarray:

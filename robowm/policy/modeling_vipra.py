@@ -163,7 +163,8 @@ class VipraPolicy(PreTrainedPolicy):
             self._queue.extend(chunk.transpose(0, 1)[:count])
         action = self._queue.popleft()
         if self._told is not None:
-            opens = ((self._told <= 0) & (action[:, -1] > 0)).float()
+            before, now = self._told > 0, action[:, -1] > 0
+            opens = (before & ~now if self.config.closes_upwards else ~before & now).float()
             self._released = opens if self._released is None else opens.maximum(self._released)
         self._told = action[:, -1]
         return action

@@ -167,6 +167,7 @@ def finetune(
     frames = load_frames(
         demos, config.policy.backbone.size_px, columns, stage.work / "frames", None, films
     )
+    policy.config.closes_upwards = frames.closes_upwards
     demonstrated = sum(int(some.lengths.sum()) for some in demos)
     kept_back = held_out(
         int(frames.episode[demonstrated - 1]) + 1, config.held_out, config.train.seed

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from robowm.episodes import Episodes
 from robowm.episodes import held_out as held_out  # its home until reports needed it too
+from robowm.policy.keyframes import closes_upwards
 from robowm.progress import progress
 
 
@@ -25,6 +26,7 @@ class Frames:
         tasks: instructions.
         episode: int64 (N,), counted over all datasets.
         columns: further columns, (N,) or (N, D).
+        closes_upwards: more of an action's last number, the gripper's, means shut.
     """
 
     pixels: np.ndarray
@@ -34,6 +36,13 @@ class Frames:
     tasks: list[str]
     episode: np.ndarray
     columns: dict[str, np.ndarray]
+    closes_upwards: bool = False
+
+    @property
+    def gripper(self) -> np.ndarray:
+        """(N,), what the gripper is told, the last number of `action`, but more where open."""
+        told: np.ndarray = self.columns["action"][:, -1]
+        return -told if self.closes_upwards else told
 
     def pictures(self, rows: np.ndarray) -> Tensor:
         """float32 (*rows.shape, 3, S, S) in [0, 1]."""
@@ -112,6 +121,7 @@ def load_frames(
         tasks=tasks,
         episode=np.repeat(np.arange(len(lengths)), lengths),
         columns={name: _padded(np.concatenate(parts), total) for name, parts in taken.items()},
+        closes_upwards=closes_upwards(told[:, -1] for told in taken.get("action", [])),
     )
 
 

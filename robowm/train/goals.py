@@ -154,14 +154,14 @@ def steadied(places: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarr
 
 def let_go(frames: Frames) -> np.ndarray:
     """float32 (N,): 1 where the gripper has been told to open, after it was shut, before."""
-    gripper = frames.columns["action"][:, -1]
+    gripper = frames.gripper
     starts = np.unique(frames.start)
     return np.concatenate([released(gripper[start : frames.end[start]]) for start in starts])
 
 
 def goal_rows(frames: Frames, count: int) -> np.ndarray:
     """int64 (N, count): the rows of each row's next keyframes, see `next_keyframes`."""
-    gripper = frames.columns["action"][:, -1]
+    gripper = frames.gripper
     starts = np.unique(frames.start)
     parts = [start + next_keyframes(gripper[start : frames.end[start]], count) for start in starts]
     return np.concatenate(parts)

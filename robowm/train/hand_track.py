@@ -91,7 +91,7 @@ class Shown:
         """Of demonstrations, those of rows (N,)."""
         some: dict[int, list[np.ndarray]] = {}
         for start in np.unique(frames.start[rows]):
-            open_ = opened(frames.columns["action"][start : frames.end[start], -1])
+            open_ = opened(frames.gripper[start : frames.end[start]])
             some.setdefault(int(frames.task[start]), []).append(open_)
         told = {}
         for task, episodes in some.items():

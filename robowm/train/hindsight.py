@@ -21,6 +21,7 @@ STAYED, GONE = 0.5, 0.8  # share of the frames before, and after
 NEAR = 0.1  # sides of the picture, from the hand
 LEAST, MOST = 0.0008, 0.045  # of the picture: less is noise, more is the arm
 MOST_FRAMES = 40  # before and after, each
+FAR, FAR_SHARE = 0.08, 0.2  # sides of the picture, and of the frames since, that it gets so far
 PASSING_S = 0.6  # after the taking the hand is still there
 
 
@@ -53,7 +54,7 @@ def what_was_taken(frames: Frames, places: np.ndarray, control_hz: float) -> Tak
     """Look back on every episode.
 
     Args:
-        frames: with a column `action`, whose last number is the gripper's, more where it is open.
+        frames: with a column `action`, whose last number is the gripper's.
         places: (N, 2), where the hand is seen, (x, y) from -1 to 1.
         control_hz: frames a second.
     """
@@ -61,22 +62,35 @@ def what_was_taken(frames: Frames, places: np.ndarray, control_hz: float) -> Tak
     size = frames.pixels.shape[1]
     outlines = [np.zeros((size, size), np.uint8)]
     which = np.zeros(len(frames.end), np.int64)
-    starts = np.unique(frames.start)
+    starts, gripper = np.unique(frames.start), frames.gripper
     with progress("what was taken", len(starts)) as advance:
         for start in starts:
             end = frames.end[start]
-            open_ = opened(frames.columns["action"][start:end, -1])
+            open_ = opened(gripper[start:end])
             begin = 0
             for key in keyframes(open_):
                 if key and open_[key - 1] and not open_[key]:
                     at = (places[start + key] + 1) * size / 2
                     lasted = np.asarray(frames.pixels[start + begin : end])
-                    found = outline(lasted, key - begin, at, passing)
+                    found = None
+                    if goes_away(places[start + key : end], passing):
+                        found = outline(lasted, key - begin, at, passing)
                     which[start + begin : start + key + 1] = -1 if found is None else len(outlines)
                     outlines += [] if found is None else [found]
                 begin = key + 1
             advance(1)
     return Taken(np.stack(outlines), which)
+
+
+def goes_away(places: np.ndarray, passing: int) -> bool:
+    """Whether a hand that took something carries it off: one that only lifts it hides where it lay.
+
+    Args:
+        places: (T, 2), of the hand from the taking on, from -1 to 1.
+        passing: frames in which it may still be there.
+    """
+    far = np.linalg.norm(places[passing:] - places[0], axis=1) / 2
+    return len(far) > 0 and bool(np.quantile(far, 1 - FAR_SHARE) > FAR)
 
 
 def outline(pictures: np.ndarray, taken: int, hand: np.ndarray, passing: int) -> np.ndarray | None:

@@ -33,9 +33,9 @@ def fill_in(
 ) -> np.ndarray:
     """Write what is seen of the gripper into the rows whose state is NaN: those of video.
 
-    Of their `action` only the last number, the gripper's, is more than 0, where it is seen to be
-    open; their `observation.state` is the demonstrations' mean, and its last number, by convention
-    the gripper's, that of their open or closed gripper.
+    Of their `action` only the last number, the gripper's, is more than 0: where it is seen to be
+    told what demonstrations tell it by more. Their `observation.state` is the demonstrations' mean,
+    and its last number, by convention the gripper's, that of their open or closed gripper.
 
     Args:
         frames: with columns `observation.state` and `action`.
@@ -66,7 +66,7 @@ def fill_in(
     net = learn_hand(parts, look, demonstrated, places, told, steps, seed)
     places[filmed], open_ = see_hands(net, parts, look, filmed, demonstrated)
     action[filmed] = 0
-    action[filmed, -1] = open_
+    action[filmed, -1] = open_ != frames.closes_upwards
     state[filmed] = state[demonstrated].mean(0)
     for which in (False, True):
         own = demonstrated[told == which]
@@ -78,8 +78,8 @@ def fill_in(
 def _told(frames: Frames, rows: np.ndarray) -> np.ndarray:
     """bool (N,), whether the gripper is told to be open, by each episode's own range."""
     starts = np.unique(frames.start[rows])
-    action = frames.columns["action"]
-    return np.concatenate([opened(action[start : frames.end[start], -1]) for start in starts])
+    told = frames.gripper
+    return np.concatenate([opened(told[start : frames.end[start]]) for start in starts])
 
 
 def learn_hand(

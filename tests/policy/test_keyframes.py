@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robowm.policy.keyframes import keyframes, next_keyframes
+from robowm.policy.keyframes import closes_upwards, keyframes, next_keyframes
 
 GRASP_AND_PLACE = np.array([1, 1, 1, -1, -1, -1, -1, 1, 1, 1.0])
 
@@ -25,3 +25,10 @@ def test_every_step_knows_the_next_ones_and_its_own() -> None:
     assert found[:, 0].tolist() == [3, 3, 3, 3, 7, 7, 7, 7, 9, 9]
     assert found[:, 1].tolist() == [7, 7, 7, 7, 9, 9, 9, 9, 9, 9]
     assert (found >= np.arange(10)[:, None]).all()
+
+
+def test_a_hand_sets_out_open_as_most_demonstrations_say() -> None:
+    still, degrees = np.ones(5), np.array([50.0, 30, 5, 20, 44])
+    assert not closes_upwards([GRASP_AND_PLACE, degrees, still])
+    assert closes_upwards([-GRASP_AND_PLACE, still, -degrees, GRASP_AND_PLACE])
+    assert not closes_upwards([still]) and not closes_upwards([])

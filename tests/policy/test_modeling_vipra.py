@@ -3,6 +3,7 @@
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +107,30 @@ def test_select_action_plays_a_chunk_then_asks_again(policy: VipraPolicy) -> Non
     torch.testing.assert_close(actions[3], asked[1][:, 1])
     policy.reset()
     assert len(policy._queue) == 0
+
+
+@pytest.mark.parametrize("closes_upwards", [False, True])
+@pytest.mark.parametrize("by", ["select_action", "controller"])
+def test_what_was_let_go_counts_from_the_chunk_after(by: str, closes_upwards: bool) -> None:
+    policy = VipraPolicy(config(closes_upwards=closes_upwards, n_action_steps=1)).eval()
+    opens = torch.tensor([1, 1, -1, -1, 1, -1, 1.0]) * (-1 if closes_upwards else 1)
+    asked: list[float] = []
+
+    def one(seen: dict[str, Any], released: Any = None, **kwargs: Any) -> torch.Tensor:
+        asked.append(0.0 if released is None else float(released))
+        return opens[len(asked) - 1].expand(1, 4, 3)
+
+    policy.predict_action_chunk = one  # type: ignore[method-assign]
+    controller = LeRobotController(policy, *make_vipra_pre_post_processors(policy.config, STATS))
+    controller.reset(0, 0)
+    for _ in opens:
+        if by == "controller":
+            picture = np.zeros((32, 32, 3), np.uint8)
+            controller.act([0], [Observation(picture, np.zeros(2, np.float32))])
+        else:
+            now = {k: v[:1, -1] for k, v in batch().items() if k.startswith("observation")}
+            policy.select_action(now | {"task": ["push"]})
+    assert asked == [0, 0, 0, 0, 0, 1, 1]  # once, and for good
 
 
 def test_pictures_of_another_size_are_refused_in_lerobots_loops(policy: VipraPolicy) -> None:

@@ -1,9 +1,11 @@
 """Where a keyframe leads: to where the hand rests, not to where it was when told to grip."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from robowm.train.frames import Frames
-from robowm.train.goals import at_rest, let_go, steadied, where_at_rest
+from robowm.train.goals import at_rest, goal_rows, let_go, steadied, where_at_rest
 
 
 def test_the_hand_rests_a_little_after_it_is_told_to_grip() -> None:
@@ -71,4 +73,8 @@ def test_what_was_let_go_counts_from_the_step_after() -> None:
         episode=np.repeat([0, 1], [8, 3]),
         columns={"action": np.concatenate(gripper)[:, None].astype(np.float32)},
     )
-    np.testing.assert_array_equal(let_go(frames), [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1])
+    expected = [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1]
+    np.testing.assert_array_equal(let_go(frames), expected)
+    other = replace(frames, columns={"action": -frames.columns["action"]}, closes_upwards=True)
+    np.testing.assert_array_equal(let_go(other), expected)
+    np.testing.assert_array_equal(goal_rows(other, 2), goal_rows(frames, 2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robowm.train.frames import Frames
-from robowm.train.hindsight import outline, what_was_taken
+from robowm.train.hindsight import FAR, outline, what_was_taken
 
 SIZE_PX, TAKEN, STEPS, PASSING = 64, 8, 20, 3
 THING = (slice(40, 46), slice(20, 32))
@@ -64,9 +64,21 @@ def frames() -> Frames:
     )
 
 
-def test_each_moment_knows_what_is_taken_next(frames: Frames) -> None:
-    places = np.tile(HAND * 2 / SIZE_PX - 1, (2 * STEPS, 1))
-    places[STEPS:] = -1.0  # the second hand is somewhere else
+@pytest.fixture
+def places() -> np.ndarray:
+    """Where the two hands are: with what is taken, and then away; and somewhere else."""
+    one = np.tile(HAND * 2 / SIZE_PX - 1, (STEPS, 1))
+    one[TAKEN + 4 :, 0] += 0.6
+    return np.concatenate([one, one * [1, 0] + [0, -1]])
+
+
+@pytest.mark.parametrize("closes_upwards", [False, True])
+def test_each_moment_knows_what_is_taken_next(
+    frames: Frames, places: np.ndarray, closes_upwards: bool
+) -> None:
+    if closes_upwards:
+        told = 1 - frames.columns["action"]
+        frames = replace(frames, columns={"action": told}, closes_upwards=True)
     taken = what_was_taken(frames, places, 5)
     np.testing.assert_array_equal(taken.which[: TAKEN + 1], 1)  # its own keyframe among them
     np.testing.assert_array_equal(taken.which[TAKEN + 1 : STEPS], 0)  # what it will put down
@@ -76,8 +88,16 @@ def test_each_moment_knows_what_is_taken_next(frames: Frames) -> None:
     assert taken.share() == 0.5
 
 
-def test_how_long_the_hand_stays_is_counted_in_seconds(frames: Frames) -> None:
-    places = np.tile(HAND * 2 / SIZE_PX - 1, (2 * STEPS, 1))
+def test_a_hand_that_only_lifts_what_it_took_hides_where_it_lay(
+    frames: Frames, places: np.ndarray
+) -> None:
+    stays = np.tile(places[:1], (2 * STEPS, 1))
+    stays[TAKEN + 4 :, 1] -= 2 * 0.9 * FAR
+    taken = what_was_taken(frames, stays, 5)
+    assert (taken.which[: TAKEN + 1] == -1).all()
+
+
+def test_how_long_the_hand_stays_is_counted_in_seconds(frames: Frames, places: np.ndarray) -> None:
     lasts = TAKEN + 8
     some = replace(frames, end=frames.start + lasts)  # 7 frames after the taking
     assert what_was_taken(some, places, 10).which[0] == 1

@@ -90,6 +90,22 @@ def test_a_hand_learnt_from_four_demonstrations_is_seen_in_video(
     np.testing.assert_allclose(seen[agrees, -1], states[48:][agrees, -1], atol=1e-6)
 
 
+def test_video_is_told_to_close_as_the_demonstrations_are(
+    shown: tuple[Frames, np.ndarray, np.ndarray],
+) -> None:
+    frames, states, actions = shown
+    columns = {"observation.state": states.copy(), "action": actions * [1, -1]}
+    for values in columns.values():
+        values[48:] = np.nan
+    other = replace(frames, columns=columns, closes_upwards=True)
+    eyes = Eyes((overhead(),), torch.zeros(1, 256), np.zeros(len(frames.end), int))
+    fill_in(other, eyes, 5, steps=1, seed=0)
+    shut = columns["action"][48:, 1] == 1
+    assert 0 < shut.sum() < len(shut)
+    gripper, told_shut = columns["observation.state"][:, -1], actions[:48, 1] < 0
+    np.testing.assert_allclose(gripper[48:][shut], gripper[:48][told_shut].mean(), atol=1e-6)
+
+
 def test_without_a_view_of_the_hand_video_is_refused_before_anything_is_learnt(
     shown: tuple[Frames, np.ndarray, np.ndarray],
 ) -> None:
