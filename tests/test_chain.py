@@ -62,6 +62,8 @@ def test_the_video_has_no_actions_and_the_demonstrations_have(run: Path) -> None
     assert "action" not in video.features and "latent_action" in video.features
     assert demos.features["action"]["shape"] == (7,)
     assert len(demos.meta.episodes) == 2
+    policy = json.loads((run / "finetune_scratch" / "config.json").read_text())
+    assert policy["closes_upwards"]  # robosuite's gripper; SIMPLER's opens by more
 
 
 def test_the_report_opens_without_a_network(run: Path) -> None:
