@@ -240,7 +240,7 @@ class Head:
             shape = case.moments, HORIZON
             ways = case.mirrored, case.exchanged
             p = practise(frames, goals, chosen, shape, turning, head.normal, *ways, astray)
-            error = (net(p.state, p.subgoals) - p.actions).abs().mean(-1) * p.valid
+            error = net.error(net(p.state, p.subgoals), p.actions) * p.valid
             optimizer.zero_grad()
             (error.sum() / p.valid.sum()).backward()
             optimizer.step()

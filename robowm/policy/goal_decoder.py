@@ -66,7 +66,7 @@ class GoalDecoder(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses, by name.
 
-        `action_l1` on valid actions, of the practice where there is some, and then `height_l1`, of
+        `action_error` of valid actions, of the practice where there is some, and then `height_l1`, of
         heights that need no picture; where they are shown, `subgoal_l1`, `heading_nats`,
         cross-entropy of how the hand will be turned there, `place_nats`, cross-entropy of the first
         G points' maps, and `outline`, of what will be taken. Of samples of video only the last two:
@@ -84,11 +84,12 @@ class GoalDecoder(nn.Module):
         known = None if known is None else known[own]
         subgoals, heading_nats = self._read(seen, state, own, taught, known)
         if p is not None:
-            losses = {"action_l1": _mean_l1(self.head(p.state, p.subgoals), p.actions, p.valid)}
+            losses = {"action_error": self._error(p.state, p.subgoals, p.actions, p.valid)}
             losses |= self._height(p)
         else:
-            chunk = self.head(state[own], subgoals if known is None else known)
-            losses = {"action_l1": _mean_l1(chunk, shown.actions[own], shown.valid[own])}
+            goals = subgoals if known is None else known
+            done = shown.actions[own], shown.valid[own]
+            losses = {"action_error": self._error(state[own], goals, *done)}
         if known is not None:
             losses["subgoal_l1"] = (subgoals - known).abs().mean()
         if heading_nats is not None:
@@ -121,6 +122,11 @@ class GoalDecoder(nn.Module):
         """The subgoals (B, G, state_dim) that it acts towards."""
         seen = self._look(frames, task, state, None, released)
         return self._read(seen, state, slice(None), taught=False)[0]
+
+    def _error(self, state: Tensor, goals: Tensor, actions: Tensor, valid: Tensor) -> Tensor:
+        error = self.head.error(self.head(state, goals), actions) * valid
+        mean: Tensor = error.sum() / valid.sum().clamp_min(1)
+        return mean
 
     def _height(self, p: Practice) -> dict[str, Tensor]:
         """How wrong the heights are that are told without a picture; empty where they are not."""
@@ -190,8 +196,3 @@ class _Looked:
     picture: Tensor
     moved: Tensor | None
     released: Tensor | None
-
-
-def _mean_l1(chunk: Tensor, actions: Tensor, valid: Tensor) -> Tensor:
-    error = (chunk - actions).abs().mean(-1) * valid
-    return error.sum() / valid.sum().clamp_min(1)

@@ -53,6 +53,10 @@ class GoalHead(nn.Module):
         seen = torch.cat([part.flatten(1) for part in parts], dim=1).clamp(-MOST, MOST)
         return self.net(seen).unflatten(1, self.shape).float()
 
+    def error(self, chunk: Tensor, actions: Tensor) -> Tensor:
+        """How wrong a chunk (B, H, A) is, (B, H): L1."""
+        return (chunk - actions).abs().mean(-1)
+
 
 def plain(count: int, hidden: int, out: int, depth: int = 3) -> nn.Sequential:
     """A plain network from `count` to `out` numbers with `depth` hidden layers."""

@@ -112,7 +112,7 @@ class VipraPolicy(PreTrainedPolicy):
             "future_l1": self.config.future_weight,
             "code_nats": 1.0,
             "latent_l1": 1.0,
-            "action_l1": 1.0,
+            "action_error": 1.0,
             "subgoal_l1": self.config.subgoal_weight,
             "height_l1": self.config.subgoal_weight,
             "place_nats": self.config.place_weight,

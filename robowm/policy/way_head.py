@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from robowm.policy.goal_head import plain
 from robowm.policy.turning import Triple
@@ -21,8 +22,9 @@ from robowm.policy.turning import Triple
 HIDDEN = 256
 UNIT_M, UNIT_RAD = 0.05, 0.5
 MOST = 8.0  # units; further away is as far
+SURE = 4.0  # a command's logit
 MOVED = 4.0  # a step is about a quarter of a unit
-BLUR = 0.15  # units, of what is seen in training
+BLUR, FINE_BLUR = 0.15, 0.06  # units, of what is seen in training
 
 
 class WayHead(nn.Module):
@@ -116,6 +118,21 @@ class WayHead(nn.Module):
             chunk[..., -1] = torch.where(chunk[..., -1] > self.ends.mean(), open_, shut)
         return chunk
 
+    def error(self, chunk: Tensor, actions: Tensor) -> Tensor:
+        """How wrong a chunk (B, H, A) is, (B, H): L1, but of a gripper that is told one thing or
+        the other the cross-entropy, which weighs how sure it is. By L1 the likelier command is
+        told for certain, and at each moment that is the one before.
+        """
+        off = (chunk - actions).abs()
+        if bool(self.ends.isfinite().all()):
+            middle, half = self.ends.mean(), (self.ends[1] - self.ends[0]).abs() / 2
+            logits, open_ = (v[..., -1] - middle for v in (chunk, actions))
+            told = F.binary_cross_entropy_with_logits(
+                SURE * logits / half, (open_ > 0).float(), reduction="none"
+            )
+            off = torch.cat([off[..., :-1], told[..., None]], dim=-1)
+        return off.mean(-1)
+
     def _ways(self, state: Tensor, subgoals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ways and turns (B, G + T - 1, 3), to the goals and from the moments before, in units;
         and the other numbers, normalised, flat."""
@@ -139,7 +156,8 @@ class WayHead(nn.Module):
         near = [level[:, :1], rise[:, :1], turns[:, :1].norm(dim=-1), *fast, rest]
         seen = [torch.cat(parts, dim=1).clamp(-MOST, MOST) for parts in (far, near)]
         if self.training:
-            seen = [numbers + BLUR * torch.randn_like(numbers) for numbers in seen]
+            blurs = zip(seen, (BLUR, FINE_BLUR), strict=True)
+            seen = [numbers + blur * torch.randn_like(numbers) for numbers, blur in blurs]
         return seen[0], seen[1]
 
 

@@ -13,14 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robowm.policy.turning import Turning
+from robowm.policy.turning import Triple, Turning, turn
+from robowm.policy.way_head import rotation, rotation_vector
 from robowm.train.frames import Frames
 
 SHARE = 0.3
 SPREAD_M = (0.025, 0.025, 0.007)
 AFTER_S, CAME_BACK = (0.0, 0.2, 0.4, 0.6), (0.0, 0.5, 0.8, 1.0)  # how much of the way back by then
-FAR_M, LATE_S, WAIT_S = 0.01, 0.6, 0.4
-LAG_S, LEAST_M = 0.8, 1e-3
+STANDING, HALTS_M = 0.5, (0.03, 0.03, 0.02)
+GOES, THERE_M, BESIDE = 0.35, 0.015, 0.6  # of the way a step
+TURNED, SPREAD_RAD = 0.3, 0.5
+FAR_M, FAR_RAD, LATE_S, WAIT_S = 0.01, 0.25, 0.6, 0.4
+LAG_S, LEAST_M, LEAST_RAD = 0.8, 1e-3, 1e-2
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,18 @@ class Astray:
         move: columns of an action that are how the hand shall move, in that frame.
         metres: by how much it moves for an action of 1.
         control_hz: actions a second.
+        axes: columns of the state that are axes of the hand.
+        spin: columns of an action that are how the hand shall turn, in that frame, or none.
+        radians: by how much it turns for an action of 1.
     """
 
     place: tuple[int, ...]
     move: tuple[int, ...]
     metres: float
     control_hz: float
+    axes: tuple[Triple, ...] = ()
+    spin: Triple | None = None
+    radians: float = 0.0
 
     @classmethod
     def of(
@@ -49,11 +59,21 @@ class Astray:
         (place,), (move,) = turning.places, turning.moves
         state, action = (frames.columns[name] for name in ("observation.state", "action"))
         at = rows[(rows - lags >= frames.start[rows]) & (rows + 1 < frames.end[rows])]
-        moved_m = (state[at + 1] - state[at])[:, place].reshape(-1)
-        told = [action[at - lag][:, move].reshape(-1) for lag in range(lags)]
-        echoes = np.linalg.lstsq(np.stack(told, axis=1), moved_m, rcond=None)[0]
-        metres = float(echoes.sum())
-        return cls(place, move, metres, control_hz) if metres > LEAST_M else None
+
+        def by_one(moved: np.ndarray, columns: Triple) -> float:
+            told = [action[at - lag][:, columns].reshape(-1) for lag in range(lags)]
+            echoes = np.linalg.lstsq(np.stack(told, axis=1), moved.reshape(-1), rcond=None)[0]
+            return float(echoes.sum())
+
+        metres = by_one((state[at + 1] - state[at])[:, place], move)
+        if not metres > LEAST_M:
+            return None
+        if len(turning.axes) == 2 and len(turning.spins) == 1:
+            now, then = (rotation(torch.from_numpy(state[i]), turning.axes) for i in (at, at + 1))
+            radians = by_one(rotation_vector(then @ now.mT).numpy(), turning.spins[0])
+            if radians > LEAST_RAD:
+                return cls(place, move, metres, control_hz, turning.axes, turning.spins[0], radians)
+        return cls(place, move, metres, control_hz)
 
     def offsets_m(self, count: int) -> Tensor:
         """float32 (count, 3), how far away each of as many moments is; 0 where it stays."""
@@ -64,6 +84,46 @@ class Astray:
         """float32 (K,), which share of it each of the next actions goes."""
         until_s = np.arange(in_steps(AFTER_S[-1], self.control_hz) + 1) / self.control_hz
         return torch.from_numpy(np.diff(np.interp(until_s, AFTER_S, CAME_BACK))).float()
+
+    def stand(
+        self, state: Tensor, actions: Tensor, goal: Tensor, left: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Of the moments at which the gripper is told something else a part with the hand come to
+        a halt, where it is told so or beside it: then it first goes there.
+
+        A demonstrated hand is told on its way, and never halts before. One that had come to a halt
+        near its goal stood there to the end.
+
+        Args:
+            state: (N, T, S), in the robot's units.
+            actions: (N, H + 1, A), the step before the present one first.
+            goal: (N, S), where the hand comes to rest.
+            left: (N,), steps to the next keyframe.
+        """
+        count, horizon = len(left), actions.shape[1] - 1
+        stands = (left == 0) & (torch.rand(count) < STANDING)
+        spread = torch.tensor(HALTS_M) * torch.rand(count, 1) * (torch.rand(count, 1) < BESIDE)
+        offset_m = spread * torch.randn(count, 3)
+        halted = goal[:, None].expand_as(state).clone()
+        halted[..., -1] = state[..., -1]
+        halted[..., self.place] += offset_m[:, None]
+        rest = (1 - GOES) ** torch.arange(horizon + 1)  # what is left of the way, after each step
+        far = offset_m.norm(dim=1, keepdim=True) * rest > THERE_M
+        steps = far.sum(1, keepdim=True)  # until it is there
+        at = torch.arange(horizon) - steps
+        after = torch.gather(
+            actions[:, 1:], 1, at.clamp_min(0)[..., None].expand(-1, -1, actions.shape[2])
+        )
+        goes = torch.zeros_like(after)
+        goes[..., -1] = actions[:, :1, -1]
+        way = -offset_m[:, None] * (rest[:-1] - rest[1:])[:, None] / self.metres
+        goes[..., self.move] = way
+        still = torch.cat([torch.zeros_like(after[..., :-1]), after[..., -1:]], dim=-1)
+        after = torch.where((at < in_steps(WAIT_S, self.control_hz))[..., None], still, after)
+        told = torch.where(far[:, :-1, None], goes, after)
+        chosen = stands[:, None, None]
+        told = torch.cat([actions[:, :1], told], dim=1)
+        return torch.where(chosen, halted, state), torch.where(chosen, told, actions)
 
     def move_away(
         self, state: Tensor, actions: Tensor, valid: Tensor, offset_m: Tensor, left: Tensor
@@ -85,12 +145,19 @@ class Astray:
         state[..., self.place] += offset_m[:, None]
         wait = torch.zeros_like(actions[:, :waits])
         wait[..., -1] = told[:, None, -1]
-        late = (left < in_steps(LATE_S, self.control_hz)) & (offset_m.norm(dim=1) > FAR_M)
+        away = offset_m.norm(dim=1) > FAR_M
+        if self.spin is not None:
+            angle_rad = SPREAD_RAD * torch.randn(len(left)) * (torch.rand(len(left)) < TURNED)
+            state = turn(state, angle_rad, self.axes)
+            away |= angle_rad.abs() > FAR_RAD
+        late = (left < in_steps(LATE_S, self.control_hz)) & away
         later = torch.cat([wait, actions[:, :-waits]], dim=1)
         actions = torch.where(late[:, None, None], later, actions)
         shifted = torch.cat([torch.ones_like(valid[:, :waits]), valid[:, :-waits]], dim=1)
         steps = min(len(back), actions.shape[1])
         actions[:, :steps, self.move] -= offset_m[:, None] * back[:steps, None] / self.metres
+        if self.spin is not None:
+            actions[:, :steps, self.spin[2]] -= angle_rad[:, None] * back[:steps] / self.radians
         return state, actions, torch.where(late[:, None], shifted, valid)
 
 

@@ -61,6 +61,7 @@ def practise(
         actions = actions[:, 1:]
     else:
         left, offset_m = torch.from_numpy(goals.rows[rows, 0] - rows), astray.offsets_m(len(rows))
+        state, actions = astray.stand(state, actions, subgoals[:, 0], left)
         state, actions, counted = astray.move_away(state, actions, counted, offset_m, left)
     if turning is not None:
         if exchanged:

@@ -68,8 +68,8 @@ def test_practice_leaves_the_picture_alone() -> None:
     practice = Practice(torch.randn(6, 3, 4), torch.randn(6, 2, 4), torch.randn(6, 4, 2), valid)
     shown = Demonstrated(torch.randn(2, 4, 2), valid[:2], practice=practice)
     losses = net.loss(torch.rand(2, 2, 3, 16, 16), ["", ""], torch.randn(2, 3, 4), shown)
-    assert list(losses) == ["action_l1"]
-    losses["action_l1"].backward()
+    assert list(losses) == ["action_error"]
+    losses["action_error"].backward()
     assert all(p.grad is not None for p in net.head.parameters())
     assert all(p.grad is None for p in net.backbone.parameters())
 
@@ -95,7 +95,7 @@ def test_video_teaches_where_and_what_for_but_not_how() -> None:
         assert values is not None
         values[:2] = 0.0  # only the demonstrations' are known
     losses = net.loss(torch.rand(4, 2, 3, 16, 16), [""] * 4, torch.randn(4, 3, 4), shown)
-    assert set(losses) == {"action_l1", "subgoal_l1", "place_nats", "outline"}
+    assert set(losses) == {"action_error", "subgoal_l1", "place_nats", "outline"}
     assert torch.stack([*losses.values()]).isfinite().all()
 
 
@@ -103,7 +103,7 @@ def test_without_known_goals_it_learns_from_the_picture_to_the_actions() -> None
     net = GoalDecoder(CONFIG)  # lerobot-train has no keyframes
     shown = Demonstrated(torch.randn(2, 4, 2), torch.ones(2, 4, dtype=torch.bool))
     net.loss(torch.rand(2, 2, 3, 16, 16), ["", ""], torch.randn(2, 3, 4), shown)[
-        "action_l1"
+        "action_error"
     ].backward()
     assert net.backbone.encoder.stem[1].weight.grad.abs().sum() > 0
 
@@ -178,7 +178,7 @@ def test_heights_are_practised_without_a_picture() -> None:
     practice = Practice(*moments, told, asked, ["take", "put"], torch.zeros(6))
     shown = Demonstrated(torch.randn(2, 4, 2), valid[:2], practice=practice)
     losses = net.loss(torch.rand(2, 2, 3, 16, 16), ["", ""], torch.randn(2, 3, 4), shown)
-    assert list(losses) == ["action_l1", "height_l1"]
+    assert list(losses) == ["action_error", "height_l1"]
     words = net.backbone.words(["take", "put"])[asked]
     height = net.reader.blind(words, practice.state[..., -1], torch.zeros(6))[..., 2]
     torch.testing.assert_close(losses["height_l1"], (height - told[..., 2]).abs().mean())

@@ -235,4 +235,4 @@ def test_places_that_are_not_known_are_not_taught(arm: Episodes, tmp_path: Path)
     recipe = replace(recipe, train=replace(recipe.train, steps=2, batch_size=4))
     finetune("scratch", arm.root, tmp_path / "policy", recipe)  # nothing moves: no eye
     curves = json.loads((tmp_path / "policy" / "curves.json").read_text())["series"]
-    assert "action_l1" in curves and "place_nats" not in curves
+    assert "action_error" in curves and "place_nats" not in curves

@@ -151,7 +151,7 @@ def test_a_policy_learns_from_video_that_has_pictures_only(
     assert card["eye_error"] < 0.6
     assert 0 <= card["outlined"] <= 1
     curves = json.loads((tmp_path / "policy" / "curves.json").read_text())["series"]
-    assert {"action_l1", "subgoal_l1", "place_nats"} <= set(curves)
+    assert {"action_error", "subgoal_l1", "place_nats"} <= set(curves)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
