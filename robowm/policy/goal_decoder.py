@@ -66,8 +66,8 @@ class GoalDecoder(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses, by name.
 
-        `action_error` of valid actions, of the practice where there is some, and then `height_l1`, of
-        heights that need no picture; where they are shown, `subgoal_l1`, `heading_nats`,
+        `action_error` of valid actions, of the practice where there is some, and then `height_l1`,
+        of heights that need no picture; where they are shown, `subgoal_l1`, `heading_nats`,
         cross-entropy of how the hand will be turned there, `place_nats`, cross-entropy of the first
         G points' maps, and `outline`, of what will be taken. Of samples of video only the last two:
         what is read off a film is the hand's place.

@@ -101,6 +101,27 @@ def test_a_gripper_that_was_told_two_things_is_told_one_of_them() -> None:
     assert len(act(made, state, goals)[..., 6].unique()) > 2
 
 
+def test_of_two_commands_it_learns_how_likely_each_is() -> None:
+    made = net()
+    actions = torch.zeros(4, 7)
+    actions[:, 6] = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    chunk, done = torch.zeros(2, 4, 7), torch.zeros(2, 4, 7)
+    chunk[..., 6], done[..., 6] = torch.tensor([[0.5], [-0.5]]), 1.0
+    torch.testing.assert_close(made.error(chunk, done), (chunk - done).abs().mean(-1))
+    made.know_scale(made.state_scale, made.action_scale, actions)
+    found = made.error(chunk, done)[:, 0] * 7
+    mean, deviation = made.action_scale[:, 6]
+    middle, half = -mean / deviation, 1 / deviation
+    logits = 4 * (torch.tensor([0.5, -0.5]) - middle) / half
+    torch.testing.assert_close(found, torch.log1p(torch.exp(-logits)))
+    # where one in three was told to close, by L1 the best is to say "open" for certain
+    told = torch.tensor([1.0, 1.0, -1.0])[:, None, None] * torch.ones(1, 1, 7)
+    said = [torch.full((3, 1, 7), value) for value in (0.2, 1.0)]
+    told[..., :6], (said[0][..., :6], said[1][..., :6]) = 0.0, (0.0, 0.0)
+    unsure, certain = (float(made.error(one, told).mean()) for one in said)
+    assert unsure < certain
+
+
 def test_of_one_direction_it_learns_all() -> None:
     made = net().train()
     made.state_scale.copy_(torch.tensor([[0.0], [1.0]]).repeat(1, 10))

@@ -7,7 +7,19 @@ import pytest
 import torch
 
 from robowm.policy.turning import Turning
-from robowm.train.astray import FAR_M, LATE_S, SHARE, SPREAD_M, WAIT_S, Astray, in_steps
+from robowm.train.astray import (
+    FAR_M,
+    FAR_RAD,
+    GOES,
+    LATE_S,
+    SHARE,
+    SPREAD_M,
+    STANDING,
+    THERE_M,
+    WAIT_S,
+    Astray,
+    in_steps,
+)
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, goal_rows
 from robowm.train.practice import practise
@@ -112,6 +124,81 @@ def test_who_is_far_away_waits_before_he_grips(far: float, left: int, waits: boo
     still = chunk[0, :, 1]  # the way back is along x
     torch.testing.assert_close(still[:wait], torch.zeros(wait))
     torch.testing.assert_close(still[wait:], actions[0, 1 : 9 - wait, 1])
+
+
+TURNED = replace(ASTRAY, axes=((4, 5, 6), (7, 8, 9)), spin=(4, 5, 6), radians=0.4)
+
+
+def test_how_far_an_action_turns_is_read_off_the_demonstrations() -> None:
+    axes = [f"hand_rotation_{row}{column}" for column in "xy" for row in "xyz"]
+    turning = Turning.of(
+        [*STATE[:3], *axes, "fingers"], [*ACTION[:3], "rot_x", "rot_y", "rot_z", "gripper"]
+    )
+    assert turning is not None
+    frames = shown()
+    place, told = frames.columns["observation.state"], frames.columns["action"]
+    spin = np.random.default_rng(1).normal(0, 0.3, 140)
+    angle_rad = np.concatenate([[0], 0.4 * np.cumsum(spin)[:-1]])
+    zero = np.zeros(140)
+    x_axis = np.stack([np.cos(angle_rad), np.sin(angle_rad), zero], axis=1)
+    y_axis = np.stack([-np.sin(angle_rad), np.cos(angle_rad), zero], axis=1)
+    columns = {
+        "observation.state": np.c_[place[:, :3], x_axis, y_axis, place[:, 3]].astype(np.float32),
+        "action": np.c_[told[:, :3], zero, zero, spin, told[:, 3]].astype(np.float32),
+    }
+    found = Astray.of(replace(frames, columns=columns), np.arange(140), turning, HZ)
+    assert found is not None and found.spin == (3, 4, 5)
+    assert found.axes == ((3, 4, 5), (6, 7, 8))
+    assert found.radians == pytest.approx(0.4, rel=0.05)
+
+
+def test_a_hand_that_is_turned_away_turns_back_and_waits_before_it_grips() -> None:
+    torch.manual_seed(0)
+    count = 400
+    state = torch.zeros(count, 3, 11)
+    state[..., 4], state[..., 8] = 1, 1  # the axes are those of the room
+    actions, valid = torch.full((count, 9, 8), 0.5), torch.ones(count, 8, dtype=torch.bool)
+    actions[..., 7] = torch.tensor([1.0, 1, -1, -1, -1, -1, -1, -1, -1])
+    away, told, _ = TURNED.move_away(
+        state, actions, valid, torch.zeros(count, 3), torch.ones(count, dtype=torch.int64)
+    )
+    angle_rad = torch.atan2(away[:, -1, 5], away[:, -1, 4])
+    torch.testing.assert_close(torch.atan2(-away[:, 0, 7], away[:, 0, 8]), angle_rad)
+    some = angle_rad != 0
+    assert 0.2 < float(some.float().mean()) < 0.4
+    late = angle_rad.abs() > FAR_RAD
+    assert late.any() and (~late & some).any()
+    gone = (told[..., 6] - torch.where(late[:, None], 0.0, 0.5)[:, :1]).sum(1)
+    rest = torch.where(late, 0.5 * (8 - WAIT), 0.5 * 0)
+    torch.testing.assert_close(gone - rest, -angle_rad / 0.4, atol=1e-4, rtol=1e-3)
+    assert (told[late][:, :WAIT, 7] == 1).all() and (told[~late][:, 1, 7] == -1).all()
+
+
+def test_a_hand_that_halts_near_its_goal_goes_there_and_grips() -> None:
+    torch.manual_seed(0)
+    count = 600
+    state, goal = torch.randn(count, 3, 4), torch.randn(count, 4)
+    actions, left = torch.randn(count, 9, 4), torch.arange(count) % 3
+    actions[..., 3] = torch.tensor([1.0, -1, -1, -1, -1, -1, -1, -1, 1])
+    halted, told = ASTRAY.stand(state, actions, goal, left)
+    stands = (halted != state).flatten(1).any(1)
+    assert not stands[left > 0].any()
+    assert float(stands[left == 0].float().mean()) == pytest.approx(STANDING, abs=0.1)
+    torch.testing.assert_close(told[~stands], actions[~stands])
+    torch.testing.assert_close(halted[..., 3], state[..., 3])  # what it holds
+    assert (halted[stands][:, 0, :3] == halted[stands][:, 2, :3]).all()
+    off_m = halted[stands][:, -1, :3] - goal[stands, :3]
+    for offset_m, chunk in zip(off_m, told[stands], strict=True):
+        far = float(offset_m.norm())
+        steps = 0
+        while far * (1 - GOES) ** steps > THERE_M and steps < 8:
+            steps += 1
+        assert (chunk[1 : 1 + steps, 3] == 1).all()  # as it was told before, until it is there
+        assert (chunk[1 + steps : 8, 3] == -1).all()
+        gone_m = chunk[1 : 1 + steps, :3].sum(0) * 0.05
+        expected = -offset_m * (1 - (1 - GOES) ** steps)
+        torch.testing.assert_close(gone_m, expected, atol=1e-5, rtol=1e-4)
+        assert (chunk[1 + steps : 1 + steps + WAIT, :3] == 0).all()  # it has arrived
 
 
 def test_a_practised_hand_that_is_away_turns_with_its_way_back() -> None:
