@@ -4,7 +4,8 @@
 
 The head `goals` (`robowm.policy.way_head`) alone, trained on demonstrations without pictures and
 played in closed loop, where its goals are the expert's own: where its hand came to rest when it
-grasped, when it let go, and at the end. A case changes a thing or two of what `policies/vipra.py`
+grasped, when it let go, and at the end. Every training seed has demonstrations of its own: among
+few, what decides is often which. A case changes a thing or two of what `policies/vipra.py`
 trains. Layouts are random (seeds of the block for evaluation, never the official 24, which this
 does not touch). Nothing is drawn. One process; run again after a kill it goes on.
 """
@@ -199,9 +200,9 @@ class Demos:
         )
         return cls(frames, {task: DEMOS * i for i, task in enumerate(envs)})
 
-    def rows(self, count: int) -> np.ndarray:
-        """Those of the first `count` demonstrations of each task."""
-        return np.flatnonzero(self.frames.episode % DEMOS < count)
+    def rows(self, count: int, seed: int) -> np.ndarray:
+        """Those of `count` demonstrations of each task; another seed has others, while there are."""
+        return np.flatnonzero(self.frames.episode % DEMOS // count == seed % (DEMOS // count))
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ class Head:
         """As `robowm finetune` does beside the picture."""
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
-        rows, frames = demos.rows(case.demos), demos.frames
+        rows, frames = demos.rows(case.demos, seed), demos.frames
         goals = rest_goals(frames)
         stats = {}
         for key, values in frames.columns.items():
