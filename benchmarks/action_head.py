@@ -201,7 +201,7 @@ class Demos:
         return cls(frames, {task: DEMOS * i for i, task in enumerate(envs)})
 
     def rows(self, count: int, seed: int) -> np.ndarray:
-        """Those of `count` demonstrations of each task; another seed has others, while there are."""
+        """Those of `count` demonstrations of each task, others for each seed while there are."""
         return np.flatnonzero(self.frames.episode % DEMOS // count == seed % (DEMOS // count))
 
 

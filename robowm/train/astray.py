@@ -21,7 +21,7 @@ SHARE = 0.3
 SPREAD_M = (0.025, 0.025, 0.007)
 AFTER_S, CAME_BACK = (0.0, 0.2, 0.4, 0.6), (0.0, 0.5, 0.8, 1.0)  # how much of the way back by then
 STANDING, HALTS_M = 0.5, (0.03, 0.03, 0.02)
-GOES, THERE_M, BESIDE = 0.35, 0.015, 0.6  # of the way a step
+GOES, GOES_S, THERE_M, BESIDE = 0.35, 0.2, 0.015, 0.6  # of the way in so long
 TURNED, SPREAD_RAD = 0.3, 0.5
 FAR_M, FAR_RAD, LATE_S, WAIT_S = 0.01, 0.25, 0.6, 0.4
 LAG_S, LEAST_M, LEAST_RAD = 0.8, 1e-3, 1e-2
@@ -107,22 +107,18 @@ class Astray:
         halted = goal[:, None].expand_as(state).clone()
         halted[..., -1] = state[..., -1]
         halted[..., self.place] += offset_m[:, None]
-        rest = (1 - GOES) ** torch.arange(horizon + 1)  # what is left of the way, after each step
-        far = offset_m.norm(dim=1, keepdim=True) * rest > THERE_M
-        steps = far.sum(1, keepdim=True)  # until it is there
-        at = torch.arange(horizon) - steps
-        after = torch.gather(
-            actions[:, 1:], 1, at.clamp_min(0)[..., None].expand(-1, -1, actions.shape[2])
-        )
-        goes = torch.zeros_like(after)
+        # what is left of the way, after each step
+        rest = (1 - GOES) ** (torch.arange(horizon + 1) / (self.control_hz * GOES_S))
+        goes = torch.zeros_like(actions[:, 1:])
         goes[..., -1] = actions[:, :1, -1]
-        way = -offset_m[:, None] * (rest[:-1] - rest[1:])[:, None] / self.metres
-        goes[..., self.move] = way
-        still = torch.cat([torch.zeros_like(after[..., :-1]), after[..., -1:]], dim=-1)
-        after = torch.where((at < in_steps(WAIT_S, self.control_hz))[..., None], still, after)
-        told = torch.where(far[:, :-1, None], goes, after)
+        goes[..., self.move] = -offset_m[:, None] * (rest[:-1] - rest[1:])[:, None] / self.metres
+        far = offset_m.norm(dim=1, keepdim=True) * rest > THERE_M
+        since = torch.arange(horizon) - far.sum(1, keepdim=True)  # it was there
+        which = since.clamp_min(0)[..., None].expand_as(goes)
+        after = torch.gather(actions[:, 1:], 1, which)
+        after[..., :-1][since < in_steps(WAIT_S, self.control_hz)] = 0  # it has come to rest
+        told = torch.cat([actions[:, :1], torch.where(far[:, :-1, None], goes, after)], dim=1)
         chosen = stands[:, None, None]
-        told = torch.cat([actions[:, :1], told], dim=1)
         return torch.where(chosen, halted, state), torch.where(chosen, told, actions)
 
     def move_away(
