@@ -18,6 +18,10 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     "Did you mean 'tiny'? Allowed: small, tiny."
     """
     allowed = sorted(allowed)
+    return f"{meant(word, allowed)}Allowed: {', '.join(allowed) or 'none'}."
+
+
+def meant(word: str, allowed: Iterable[str]) -> str:
+    """The question alone, with a space after it; empty where no word is close."""
     close = difflib.get_close_matches(word, allowed, n=1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Allowed: {', '.join(allowed) or 'none'}."
+    return f"Did you mean {close[0]!r}? " if close else ""

@@ -133,7 +133,7 @@ def weights(path: Path) -> str:
 def test_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
-    flags = ["--recipe", "tiny", "--train.checkpoint-every-s", 0, "--train.steps", 16]
+    flags = ["--recipe", "tiny", "--train.checkpoint-every-s", 0, "--train.steps", 40]
     video = make_dataset(tmp_path / "video")
     killed_at_a_checkpoint(["label", video, *flags], video / ".labels.partial")
     assert robowm("label", video, *flags).returncode == 0

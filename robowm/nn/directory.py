@@ -1,7 +1,6 @@
 """Model directories: `config.json` and `model.safetensors`, local or on the Hugging Face Hub."""
 
 import dataclasses
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -11,7 +10,7 @@ import safetensors.torch
 from torch import nn
 
 from robowm.artefact import plain, write_json
-from robowm.errors import UserError, nearest
+from robowm.errors import UserError, meant, nearest
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -115,8 +114,7 @@ def _beside(path: Path) -> str:
         found = [str(one) for one in path.parent.iterdir() if not one.name.startswith(".")]
     except OSError:
         return ""
-    close = difflib.get_close_matches(str(path), found, n=1)
-    return f" Did you mean {close[0]}?" if close else ""
+    return f" {meant(str(path), found)}".rstrip()
 
 
 def is_hub_id(name_or_path: str | Path) -> bool:

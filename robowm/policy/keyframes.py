@@ -7,6 +7,7 @@ Those at which the gripper is told to do something else, and the last one (as in
 from collections.abc import Iterable
 
 import numpy as np
+from torch import Tensor
 
 
 def keyframes(gripper: np.ndarray) -> np.ndarray:
@@ -45,6 +46,16 @@ def released(gripper: np.ndarray) -> np.ndarray:
     open_ = opened(gripper)
     opens = np.append([False, False], ~open_[:-1] & open_[1:])[: len(open_)]
     return np.maximum.accumulate(opens).astype(np.float32)
+
+
+def lets_go[T: (bool, Tensor)](before: T, now: T, closes_upwards: bool) -> T:
+    """Whether a gripper that was shut is told to open.
+
+    Args:
+        before, now: whether it was told by more than the middle, and is.
+        closes_upwards: more means shut.
+    """
+    return (before == closes_upwards) & (now != closes_upwards)
 
 
 def closes_upwards(grippers: Iterable[np.ndarray]) -> bool:

@@ -19,6 +19,7 @@ from robowm.batch import Observation
 from robowm.errors import UserError, nearest
 from robowm.nn.directory import resolve
 from robowm.policy.control_map import DECODER, ControlMap
+from robowm.policy.keyframes import lets_go
 
 
 @dataclass
@@ -62,8 +63,7 @@ class LeRobotController:
         shape = self.cameras[self.camera]
         # ours shrinks frames as its training did; other policies get the size they declare
         self.size_px = (config.size_px,) * 2 if hasattr(config, "size_px") else tuple(shape)
-        closes_upwards = getattr(config, "closes_upwards", False)
-        self._opens = (True, False) if closes_upwards else (False, True)  # told before, and now
+        self._closes_upwards: bool = getattr(config, "closes_upwards", False)
         self._slots: dict[int, Slot] = {}
 
     def reset(self, slot: int, seed: int) -> None:
@@ -117,7 +117,8 @@ class LeRobotController:
             slot.chunk.extend(chunk[:count])
             gripper = [value > 0 for value in plan[:count, -1].tolist()]
             before = gripper[:1] if slot.told is None else [slot.told > 0]
-            slot.released |= self._opens in pairwise([*before, *gripper])
+            told = pairwise([*before, *gripper])
+            slot.released |= any(lets_go(*pair, self._closes_upwards) for pair in told)
             slot.told = float(plan[count - 1, -1])
 
     def _picture(self, frame: np.ndarray) -> np.ndarray:

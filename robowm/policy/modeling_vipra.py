@@ -15,6 +15,7 @@ from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.decoder import ActionDecoder
 from robowm.policy.follow_through import steps_to_execute
 from robowm.policy.goal_decoder import GoalDecoder
+from robowm.policy.keyframes import lets_go
 from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
 from robowm.world.backbone import load_pretrained, read_pretrained
@@ -164,7 +165,7 @@ class VipraPolicy(PreTrainedPolicy):
         action = self._queue.popleft()
         if self._told is not None:
             before, now = self._told > 0, action[:, -1] > 0
-            opens = (before & ~now if self.config.closes_upwards else ~before & now).float()
+            opens = lets_go(before, now, self.config.closes_upwards).float()
             self._released = opens if self._released is None else opens.maximum(self._released)
         self._told = action[:, -1]
         return action
