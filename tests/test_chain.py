@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
+from robowm.__main__ import main
+
 pytestmark = pytest.mark.slow
 
 ROBOWM = [sys.executable, "-m", "robowm"]
@@ -20,6 +22,11 @@ ROBOWM = [sys.executable, "-m", "robowm"]
 
 def robowm(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*ROBOWM, *map(str, words)], capture_output=True, text=True)
+
+
+def here(*words: object) -> int:
+    """As `robowm`, in this process: ten seconds less each."""
+    return main([str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +143,9 @@ def test_killed_training_goes_on_to_the_same_weights(
     flags = ["--recipe", "tiny", "--train.checkpoint-every-s", 0, "--train.steps", 40]
     video = make_dataset(tmp_path / "video")
     killed_at_a_checkpoint(["label", video, *flags], video / ".labels.partial")
-    assert robowm("label", video, *flags).returncode == 0
+    assert here("label", video, *flags) == 0
     other = make_dataset(tmp_path / "other")
-    assert robowm("label", other, *flags).returncode == 0
+    assert here("label", other, *flags) == 0
     names = [d / "labels" / "model" / "model.safetensors" for d in (video, other)]
     assert weights(names[0]) == weights(names[1])
 
@@ -149,7 +156,6 @@ def test_killed_training_goes_on_to_the_same_weights(
             [*stage, *flags, "--out", killed], tmp_path / f".{killed.name}.partial"
         )
         for out in (killed, whole):
-            done = robowm(*stage, *flags, "--out", out)
-            assert done.returncode == 0, done.stderr
+            assert here(*stage, *flags, "--out", out) == 0
         assert weights(killed / "model.safetensors") == weights(whole / "model.safetensors")
         assert sorted(p.name for p in killed.iterdir()) == sorted(p.name for p in whole.iterdir())

@@ -4,12 +4,15 @@ After changing a flag, renew the list and read the difference:
     .venv/bin/python tests/test_command_line.py > tests/command_line.txt
 """
 
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -45,14 +48,13 @@ def _flags(verb: str) -> dict[str, str]:
 
 @cache
 def _help(verb: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "robowm", verb, "--help"],
-        env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # with an encoding: boxes are drawn
+    with patch.dict(os.environ, COLUMNS="100", NO_COLOR="1"), redirect_stdout(shown):
+        with pytest.raises(SystemExit) as end:
+            main([verb, "--help"])
+    assert end.value.code == 0
+    shown.seek(0)
+    return shown.read()
 
 
 def test_flags_are_the_promised_ones() -> None:

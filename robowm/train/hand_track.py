@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.ndimage import median_filter
-from scipy.stats import rankdata
 
 from robowm.policy.keyframes import opened
 from robowm.train.frames import Frames
@@ -66,7 +64,8 @@ def haste(places: np.ndarray) -> np.ndarray:
     at = np.arange(len(places))
     before, after = np.maximum(at - 1, 0), np.minimum(at + 1, len(places) - 1)
     speed = np.linalg.norm(places[after] - places[before], axis=1)
-    return np.asarray(HASTE * rankdata(speed, "min") / len(speed))
+    slower = np.searchsorted(np.sort(speed), speed)  # strictly, so that ties are alike
+    return np.asarray(HASTE * (slower + 1) / len(speed))
 
 
 def phases(open_: np.ndarray) -> np.ndarray:
@@ -104,6 +103,8 @@ class Shown:
     def commands(self, task: int, logits: np.ndarray, places: np.ndarray) -> np.ndarray:
         """bool (T,), the gripper's, as `commands` and `haste`; of an instruction that was not
         demonstrated as the logits are, but for changes that do not last."""
+        from scipy.ndimage import median_filter  # a second of every command's start
+
         if task not in self.told or len(self.told[task][1]) > len(logits):
             return np.asarray(median_filter(logits, BRIEF, mode="nearest") > 0)
         return commands(logits, *self.told[task], haste(places))
