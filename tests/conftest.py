@@ -89,6 +89,7 @@ def make_dataset() -> Callable[..., Path]:
         size_px: int = 32,
         actions: bool = False,
         bad_action: bool = False,
+        fps: int = 10,
     ) -> Path:
         features = {
             "observation.images.main": image_feature(size_px),
@@ -97,12 +98,12 @@ def make_dataset() -> Callable[..., Path]:
         if actions:
             features["observation.state"] = vector_feature("float32", ["x_px", "y_px"])
             features["action"] = vector_feature("float32", ["dx_px", "dy_px"])
-        writer = EpisodeWriter(root, 10, features, "square" if actions else None)
+        writer = EpisodeWriter(root, fps, features, "square" if actions else None)
         for i in range(episodes):
             steps = np.random.default_rng(i).uniform(-3, 3, (length - 1, 2))
             columns = {
                 "observation.images.main": moving_square(size_px, steps, i),
-                "capture_time_s": np.arange(length) / 10,
+                "capture_time_s": np.arange(length) / fps,
             }
             if actions:
                 move = np.vstack([steps, np.zeros((1, 2))]).astype(np.float32)

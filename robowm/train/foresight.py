@@ -62,27 +62,32 @@ def with_latent_shape(
     numbers = demos[0].features[vectors]["shape"][0]
     shape = replace(shape, tokens=found["tokens"], codes=found["codes"], dim=numbers)
     if world is not None:
-        _check_world(policy, labels, found["sha256"], *world)
+        _check_world(policy, labels, found, *world)
     return replace(policy, latent=shape)
 
 
 def _check_world(
-    policy: PolicyConfig, labels: str, labeller: str, directory: Path, world: ViPRAConfig
+    policy: PolicyConfig, labels: str, made: dict[str, Any], directory: Path, world: ViPRAConfig
 ) -> None:
-    """Refuse a world model that foretells other latent actions."""
+    """Refuse a world model that foretells other latent actions than were `made`."""
     kind = "continuous" if world.continuous else "codes"
     if kind != policy.latents:
         raise UserError(
             f"--policy.latents {policy.latents}: the world model {directory} foretells latent "
             f"actions as {kind!r}; expected --policy.latents {kind}."
         )
-    card = read_card(directory) or {}
-    taught_by = card.get("labeller", {}).get("sha256", labeller)
-    if taught_by != labeller:
+    taught = made | (read_card(directory) or {}).get("labeller", {})
+    if taught["sha256"] != made["sha256"]:
         raise UserError(
             f"--policy.latents: the labels {labels!r} of the demonstrations are of another "
             f"labeller than those of the world model {directory}; expected one "
             "(`robowm label --labeller`)."
+        )
+    if taught["fps"] != made["fps"]:
+        raise UserError(
+            f"--policy.latents: the world model {directory} foretells latent actions of "
+            f"{taught['fps']} frames a second, the demonstrations have {made['fps']}; expected one "
+            "rate (`robowm ingest --fps` resamples video)."
         )
 
 

@@ -72,7 +72,8 @@ def pretrain(
         labels: name of the label set to train on, the same in every dataset.
 
     Raises:
-        UserError: a dataset is missing, unlabelled, or labelled by another labeller.
+        UserError: a dataset is missing, unlabelled, or labelled by another labeller or at another
+            rate.
     """
     if not datasets:
         raise UserError("no dataset was named; expected one or more labelled datasets.")
@@ -129,8 +130,8 @@ def one_labeller(datasets: Sequence[Episodes], labels: str = DEFAULT_LABELS) -> 
     """The provenance that all datasets' labels share.
 
     Raises:
-        UserError: labels are missing, or come from different labellers: their codes would mean
-            different things.
+        UserError: labels are missing, come from different labellers or are of different rates:
+            their codes would mean different things.
     """
     found: dict[str, Any] | None = None
     for dataset in datasets:
@@ -139,6 +140,12 @@ def one_labeller(datasets: Sequence[Episodes], labels: str = DEFAULT_LABELS) -> 
             raise UserError(
                 f"{dataset.root} was labelled by another model than {datasets[0].root}; expected "
                 "one labeller for all: pass the first one's labels/model to label --labeller."
+            )
+        if found is not None and info["fps"] != found["fps"]:
+            raise UserError(
+                f"{dataset.root} was labelled at {info['fps']} frames a second, {datasets[0].root} "
+                f"at {found['fps']}: a latent action of one is not as long as one of the other; "
+                f"expected one rate (`robowm ingest --fps {found['fps']}` resamples video)."
             )
         found = found or info
     assert found is not None

@@ -117,3 +117,17 @@ def test_labels_of_another_labeller_than_the_world_models_are_refused(
     label(other, TINY.label)
     with pytest.raises(UserError, match="are of another labeller than those of the world model"):
         finetune(str(world), other, tmp_path / "q", changed(latents="codes"))
+
+
+def test_latent_actions_of_another_rate_are_another_length(
+    demos: Path, world: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    faster = make_dataset(tmp_path / "faster", episodes=3, length=12, actions=True, fps=20)
+    label(faster, TINY.label, model=str(demos / "labels" / "model"))
+    with pytest.raises(UserError, match=r"at 20 frames a second, .* at 10: .* expected one rate"):
+        pretrain([demos, faster], tmp_path / "world", TINY.pretrain)
+    assert not (tmp_path / "world").exists()
+    policy = changed(action_head="flow", latents="codes")
+    with pytest.raises(UserError, match="of 10 frames a second, the demonstrations have 20"):
+        finetune(str(world), faster, tmp_path / "p", policy)
+    assert not (tmp_path / "p").exists()
