@@ -14,6 +14,8 @@ from robowm.train.frames import Frames
 if TYPE_CHECKING:
     from robowm.policy.modeling_vipra import VipraPolicy
 
+HARDLY = 0.1  # of the whole vector's deviation
+
 
 def check_actions(demos: Episodes) -> None:
     """Refuse demonstrations that a policy cannot be trained on.
@@ -105,6 +107,22 @@ def read_stats(demos: Sequence[Episodes]) -> dict[str, dict[str, torch.Tensor]]:
         name: {key: torch.tensor(value, dtype=torch.float32) for key, value in stats.items()}
         for name, stats in whole.items()
     }
+
+
+def level_vectors(action: dict[str, torch.Tensor], vectors: Sequence[Sequence[int]]) -> None:
+    """Give what hardly varies in an action, of a vector that does, the vector's own deviation.
+
+    A hand that is never told to turn about the vertical, but is about other axes, has a deviation
+    of zero there; practice turns it away and back (`robowm.train.astray`), by millions of those.
+
+    Args:
+        action: statistics; `std` (A,) is written to.
+        vectors: columns of its vectors.
+    """
+    for columns in map(list, vectors):
+        own = action["std"][columns]
+        whole = own.square().mean().sqrt()
+        action["std"][columns] = torch.where(own < HARDLY * whole, whole, own)
 
 
 def demonstration_batch(frames: Frames, rows: np.ndarray, policy: "VipraPolicy") -> dict[str, Any]:

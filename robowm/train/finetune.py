@@ -34,6 +34,7 @@ from robowm.train.demonstrations import (
     check_alike,
     check_video,
     demonstration_batch,
+    level_vectors,
     read_stats,
 )
 from robowm.train.foresight import foretold, know_latents, latent_columns, with_latent_shape
@@ -160,6 +161,9 @@ def finetune(
     torch.manual_seed(config.train.seed)
     policy = build_policy(demos[0], config.policy)
     stats = read_stats(demos)
+    turning = turning_of(demos[0]) if isinstance(policy.decoder, GoalDecoder) else None
+    if turning is not None:
+        level_vectors(stats["action"], turning.action)
     pre, post = make_vipra_pre_post_processors(policy.config, dataset_stats=stats)
     states = ["observation.state"] if policy.config.use_state else []
     columns = {name: name for name in ("action", *states)}
@@ -190,9 +194,7 @@ def finetune(
         know_scale(policy, scale, stats["action"], frames.columns["action"][rows])
     hand = config.hand_steps, config.train.seed
     goals = find_goals(frames, policy.config, names, hand)
-    turning = None
     if isinstance(policy.decoder, GoalDecoder):
-        turning = turning_of(demos[0])
         if goals is not None and goals.eyes is not None and scale is not None:
             policy.decoder.reader.know_cameras(goals.eyes.cameras(*scale), goals.eyes.looks, scale)
     filmed = np.arange(demonstrated, len(frames.episode))
