@@ -36,8 +36,9 @@ from robowm.sim.simpler.env import ACTION_NAMES, STATE_NAMES, TASKS, SimplerEnv
 from robowm.sim.simpler.scene import CONTROL_HZ
 from robowm.train.astray import Astray
 from robowm.train.frames import Frames
-from robowm.train.goals import Goals, at_rest, goal_rows
+from robowm.train.goals import Goals, goal_rows
 from robowm.train.practice import MIRRORED, draw, practise
+from robowm.train.rest import at_rest
 
 HORIZON, EXECUTED, SUBGOALS = 8, 1, 2
 BATCH, RATE = 512, 3e-3

@@ -30,7 +30,7 @@ from robowm.policy.goal_decoder import GoalDecoder
 from robowm.policy.keyframes import next_keyframes, released
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
 from robowm.policy.turning import directions_of
-from robowm.train.goals import at_rest
+from robowm.train.rest import at_rest
 
 EVERY = 5  # of the frames after the first
 

@@ -40,7 +40,7 @@ from robowm.train.demonstrations import (
 from robowm.train.foresight import foretold, know_latents, latent_columns, with_latent_shape
 from robowm.train.frames import Frames, held_out, load_frames
 from robowm.train.from_latents import read_emitter, set_out, shaped_alike
-from robowm.train.goals import Goals, find_goals
+from robowm.train.goals import Goals, find_goals, whose_hand_is_seen
 from robowm.train.labels_on_disk import labeller_of
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 from robowm.train.practice import draw, practise, turning_of
@@ -194,10 +194,12 @@ def finetune(
         know_scale(policy, scale, stats["action"], frames.columns["action"][rows])
     hand = config.hand_steps, config.train.seed
     goals = find_goals(frames, policy.config, names, hand)
-    if isinstance(policy.decoder, GoalDecoder):
-        if goals is not None and goals.eyes is not None and scale is not None:
-            policy.decoder.reader.know_cameras(goals.eyes.cameras(*scale), goals.eyes.looks, scale)
+    seen = None if goals is None else goals.eyes
+    if isinstance(policy.decoder, GoalDecoder) and seen is not None and scale is not None:
+        policy.decoder.reader.know_cameras(seen.cameras(*scale), seen.looks, scale)
     filmed = np.arange(demonstrated, len(frames.episode))
+    if goals is not None:
+        filmed = whose_hand_is_seen(goals, frames, filmed)
     loss_of = batches(policy, pre, frames, (rows, filmed), goals, turning, config)
     title = f"policy from {Path(model).name}"
     curves = train(policy, loss_of, config.train, stage.work, title, rates=RATES)

@@ -27,6 +27,7 @@ class Frames:
         episode: int64 (N,), counted over all datasets.
         columns: further columns, (N,) or (N, D).
         closes_upwards: more of an action's last number, the gripper's, means shut.
+        film: int64 (N,), which of the datasets a row is of; None: all are of one.
     """
 
     pixels: np.ndarray
@@ -37,6 +38,7 @@ class Frames:
     episode: np.ndarray
     columns: dict[str, np.ndarray]
     closes_upwards: bool = False
+    film: np.ndarray | None = None
 
     @property
     def gripper(self) -> np.ndarray:
@@ -122,6 +124,7 @@ def load_frames(
         episode=np.repeat(np.arange(len(lengths)), lengths),
         columns={name: _padded(np.concatenate(parts), total) for name, parts in taken.items()},
         closes_upwards=closes_upwards(told[:, -1] for told in taken.get("action", [])),
+        film=np.repeat(np.arange(len(datasets)), [int(d.lengths.sum()) for d in datasets]),
     )
 
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robowm.errors import UserError
 from robowm.policy.keyframes import next_keyframes, released
 from robowm.train.eyes import Eyes, learn_eyes
 from robowm.train.frames import Frames
 from robowm.train.hindsight import Taken, what_was_taken
+from robowm.train.rest import steadied, where_at_rest
 from robowm.train.seen_hands import fill_in
 
 if TYPE_CHECKING:
     from robowm.policy.configuration_vipra import VipraConfig
-
-REST_S = 0.6
-NEAR = 1 / 16  # of half the picture
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def find_goals(
     filmed = np.isnan(states).any(-1)
     places = None if eyes is None else eyes.places(states)
     if filmed.any():
-        places = fill_in(frames, eyes, config.control_hz, *hand)
+        places = fill_in(frames, eyes, config.state_places, config.control_hz, *hand)
     rows = goal_rows(frames, config.subgoals)
     goals = Goals(states[rows].astype(np.float32), rows, released=let_go(frames))
     if places is None:
@@ -90,66 +89,22 @@ def find_goals(
     return replace(goals, places=places[rest], eyes=eyes, taken=taken)
 
 
-def where_at_rest(
-    frames: Frames,
-    places: np.ndarray,
-    filmed: np.ndarray,
-    columns: Sequence[int],
-    control_hz: float,
-) -> np.ndarray:
-    """int64 (N,): `at_rest` by the hand's place where that is known, else by where it is seen.
+def whose_hand_is_seen(goals: Goals, frames: Frames, rows: np.ndarray) -> np.ndarray:
+    """Of rows (N,) of video those in whose episode a hand's place is known somewhere.
 
-    A hand that rises towards the camera seems to rest.
-
-    Args:
-        frames: with a column `observation.state`.
-        places: (N, 2), where the hand is seen.
-        filmed: bool (N,), rows of video, whose states are made up.
-        columns: of the state, its place; none: it has no such.
-        control_hz: rows a second.
+    Raises:
+        UserError: there are rows, and in none is it.
     """
-    seen = at_rest(places, frames.start, frames.end, control_hz)
-    if not len(columns):
-        return seen
-    hand = frames.columns["observation.state"][:, list(columns)]
-    return np.where(filmed, seen, at_rest(hand, frames.start, frames.end, control_hz))
-
-
-def at_rest(
-    places: np.ndarray, start: np.ndarray, end: np.ndarray, control_hz: float
-) -> np.ndarray:
-    """int64 (N,): of every row that of up to REST_S later at which the hand moves least.
-
-    An arm that is told to grip is still on its way, and comes to rest while the fingers close:
-    where it goes is told better by then.
-
-    Args:
-        places: (N, D), where the hand is.
-        start, end: (N,), of each row's episode, see `Frames`.
-        control_hz: rows a second.
-    """
-    at, steps = np.arange(len(places)), round(REST_S * control_hz)
-    before, after = np.maximum(at - 1, start), np.minimum(at + 1, end - 1)
-    speed = np.linalg.norm(places[after] - places[before], axis=1) / np.maximum(after - before, 1)
-    ahead = np.minimum(at[:, None] + np.arange(steps + 1), end[:, None] - 1)
-    rest: np.ndarray = ahead[at, speed[ahead].argmin(1)]
-    return rest
-
-
-def steadied(places: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """float32 (N, 2): each place's mean with those of the frames beside it that are near it.
-
-    What is read off single frames strays by a pixel or two, and a hand at rest is read thrice.
-
-    Args:
-        places: (N, 2), where the hand is seen, from -1 to 1.
-        start, end: (N,), of each row's episode, see `Frames`.
-    """
-    at = np.arange(len(places))
-    beside = np.clip(at[:, None] + np.array([-1, 0, 1]), start[:, None], end[:, None] - 1)
-    near = np.linalg.norm(places[beside] - places[:, None], axis=2) < NEAR
-    mean = (places[beside] * near[..., None]).sum(1) / near.sum(1)[:, None]
-    return np.asarray(mean, np.float32)
+    if goals.places is None or not len(rows):
+        return rows
+    known = np.isfinite(goals.places).all(-1).any(-1)
+    seen = rows[np.isin(frames.start[rows], frames.start[known])]
+    if not len(seen):
+        raise UserError(
+            "--video: the hand in it is not the demonstrations', and nothing like what these take "
+            "is gone after it; expected video of the same tasks under a camera that stands still."
+        )
+    return seen
 
 
 def let_go(frames: Frames) -> np.ndarray:

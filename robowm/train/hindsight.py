@@ -5,6 +5,7 @@ without a label, a mask or a network, in video as in demonstrations. Given those
 nothing has happened yet is taught what will be taken (`robowm.policy.taken`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -55,7 +56,8 @@ def what_was_taken(frames: Frames, places: np.ndarray, control_hz: float) -> Tak
 
     Args:
         frames: with a column `action`, whose last number is the gripper's.
-        places: (N, 2), where the hand is seen, (x, y) from -1 to 1.
+        places: (N, 2), where the hand is seen, (x, y) from -1 to 1; NaN after a taking: not known,
+            but something is gone.
         control_hz: frames a second.
     """
     passing = max(1, round(PASSING_S * control_hz))
@@ -73,7 +75,8 @@ def what_was_taken(frames: Frames, places: np.ndarray, control_hz: float) -> Tak
                     at = (places[start + key] + 1) * size / 2
                     lasted = np.asarray(frames.pixels[start + begin : end])
                     found = None
-                    if goes_away(places[start + key : end], passing):
+                    there = places[start + key : end]
+                    if np.isnan(there).any() or goes_away(there, passing):
                         found = outline(lasted, key - begin, at, passing)
                     which[start + begin : start + key + 1] = -1 if found is None else len(outlines)
                     outlines += [] if found is None else [found]
@@ -112,28 +115,37 @@ def outline(pictures: np.ndarray, taken: int, hand: np.ndarray, passing: int) ->
     stayed = (np.abs(before - begin).max(-1) < STILL).mean(0) >= STAYED
     gone = (np.abs(since - begin).max(-1) > STILL).mean(0) > GONE
     lasting = np.abs(np.median(since, axis=0) - begin).max(-1) > CLEAR
-    found = (lasting & stayed & gone).astype(np.uint8)
-    found = cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    return _part_at(without_specks(lasting & stayed & gone), hand)
+
+
+def without_specks(found: np.ndarray) -> np.ndarray:
+    """uint8 (S, S), of bool: small holes filled, and single pixels dropped."""
+    closed = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     speck = np.ones((2, 2), np.uint8)  # cv2's own opening would move it by a pixel
-    found = cv2.dilate(cv2.erode(found, speck, anchor=(0, 0)), speck, anchor=(1, 1))
-    return _part_at(found, hand)
+    return cv2.dilate(cv2.erode(closed, speck, anchor=(0, 0)), speck, anchor=(1, 1))
 
 
 def _some(begin: int, end: int) -> np.ndarray:
     return np.linspace(begin, end - 1, min(end - begin, MOST_FRAMES)).astype(int)
 
 
+def in_parts(found: np.ndarray) -> Iterator[np.ndarray]:
+    """The connected parts of uint8 (S, S), each bool (S, S), that are neither noise nor an arm."""
+    count, part, facts, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
+    for i in range(1, count):
+        if LEAST * found.size < facts[i, cv2.CC_STAT_AREA] < MOST * found.size:
+            yield part == i
+
+
 def _part_at(found: np.ndarray, hand: np.ndarray) -> np.ndarray | None:
     """The connected part that is largest for how far it is from the hand."""
     size = len(found)
-    count, part, facts, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
     y, x = np.mgrid[:size, :size] + 0.5
     distance = np.hypot(x - hand[0], y - hand[1])
     best, chosen = 0.0, None
-    for i in range(1, count):
-        area, near = facts[i, cv2.CC_STAT_AREA], distance[part == i].min()
-        if LEAST * size**2 < area < MOST * size**2 and near < NEAR * size:
-            worth = area / (1 + near)
-            if worth > best:
-                best, chosen = worth, i
-    return None if chosen is None else (part == chosen).astype(np.uint8)
+    for part in in_parts(found):
+        near = distance[part].min()
+        worth = part.sum() / (1 + near)
+        if near < NEAR * size and worth > best:
+            best, chosen = worth, part
+    return None if chosen is None else chosen.astype(np.uint8)

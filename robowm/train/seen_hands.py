@@ -2,11 +2,14 @@
 
 It learns from a few of them what the picture shows of proprioception (`robowm.policy.hand`), and
 then reads the hand's place and the gripper's changes, which are the keyframes, off every frame of
-video in which the same arm does the same tasks. So video teaches a policy that goes by goals where
-to look, and what is taken (`robowm.train.hindsight`). No action and no proprioception of the video
-is read, and none is guessed but the gripper's: how to move, how high and how the hand is turned is
-learnt from the demonstrations alone.
+video in which the same arm does the same tasks. Another arm's hand it does not see well: there the
+gap tells that what was taken has left (`robowm.train.vanished`). So video teaches a policy that
+goes by goals where to look, and what is taken (`robowm.train.hindsight`). No action and no
+proprioception of the video is read, and none is guessed but the gripper's: how to move, how high
+and how the hand is turned is learnt from the demonstrations alone.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,6 +23,9 @@ from robowm.train.eyes import Eyes
 from robowm.train.frames import Frames
 from robowm.train.hand_track import Shown
 from robowm.train.moving_parts import MovingParts, moving_parts
+from robowm.train.other_hands import as_the_gaps_say
+from robowm.train.rest import where_at_rest
+from robowm.train.vanished import Takings
 
 BATCH, RATE = 16, 1e-3
 MOST_SHIFT = 1 / 8  # of the picture's side: a few demonstrations show few places
@@ -29,7 +35,12 @@ APART_S = 0.4  # looked at are a frame so long before, one so long after, and th
 
 
 def fill_in(
-    frames: Frames, eyes: Eyes | None, control_hz: float, steps: int, seed: int
+    frames: Frames,
+    eyes: Eyes | None,
+    hand: Sequence[int],
+    control_hz: float,
+    steps: int,
+    seed: int,
 ) -> np.ndarray:
     """Write what is seen of the gripper into the rows whose state is NaN: those of video.
 
@@ -40,12 +51,14 @@ def fill_in(
     Args:
         frames: with columns `observation.state` and `action`.
         eyes: from the demonstrations among them.
+        hand: columns of the state that are its place; none: it has no such.
         control_hz: frames a second.
         steps: of training of the network that sees the hand.
         seed: of what is drawn.
 
     Returns:
-        float32 (N, 2), where the hand is seen in every frame, (x, y) from -1 to 1.
+        float32 (N, 2), where the hand is seen in every frame, (x, y) from -1 to 1; NaN where it
+        is another than the demonstrations', but for its way to what it took.
 
     Raises:
         UserError: motion does not tell where in the picture the hand is.
@@ -64,7 +77,10 @@ def fill_in(
     apart = max(1, round(APART_S * control_hz))
     look = np.array([-apart, apart, 0])
     net = learn_hand(parts, look, demonstrated, places, told, steps, seed)
-    places[filmed], open_ = see_hands(net, parts, look, filmed, demonstrated)
+    rest = where_at_rest(frames, places, missing, hand, control_hz)
+    takings = Takings.of(frames, demonstrated, places, rest, control_hz)
+    shown, read = Shown.of(frames, demonstrated), see_hands(net, parts, look, filmed)
+    places[filmed], open_ = as_the_gaps_say(frames, filmed, *read, shown, takings)
     action[filmed] = 0
     action[filmed, -1] = open_ != frames.closes_upwards
     state[filmed] = state[demonstrated].mean(0)
@@ -135,21 +151,15 @@ def looked_at(parts: MovingParts, look: np.ndarray, rows: np.ndarray) -> torch.T
 
 @torch.no_grad()
 def see_hands(
-    net: HandFinder,
-    parts: MovingParts,
-    look: np.ndarray,
-    rows: np.ndarray,
-    demonstrated: np.ndarray,
+    net: HandFinder, parts: MovingParts, look: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the hand is seen (N, 2), and whether it is told to be open, bool (N,), in video.
+    """Where the hand is seen (N, 2) in video, and the logit (N,) of its being told to be open.
 
     Args:
         net: from `learn_hand`.
         parts: the frames.
         look: (T,), as in its training.
         rows: (N,), of whole episodes, in order.
-        demonstrated: rows of the demonstrations, with which it is made to agree: how often the
-            gripper is told something else, and after how long.
     """
     found = []
     with progress("the hand, in video", len(rows)) as advance:
@@ -158,10 +168,4 @@ def see_hands(
             found.append(net(looked_at(parts, look, some)))
             advance(len(some))
     places, logits = (torch.cat(part).numpy() for part in zip(*found, strict=True))
-    shown = Shown.of(parts.frames, demonstrated)
-    open_ = np.empty(len(rows), bool)
-    for start in np.unique(parts.frames.start[rows]):
-        there = np.flatnonzero(parts.frames.start[rows] == start)
-        task = int(parts.frames.task[start])
-        open_[there] = shown.commands(task, logits[there], places[there])
-    return places, open_
+    return places, logits

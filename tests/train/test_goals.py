@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from robowm.train.frames import Frames
-from robowm.train.goals import at_rest, goal_rows, let_go, steadied, where_at_rest
+from robowm.train.goals import goal_rows, let_go
+from robowm.train.rest import at_rest, steadied, where_at_rest
 
 
 def test_the_hand_rests_a_little_after_it_is_told_to_grip() -> None:

@@ -76,7 +76,7 @@ def test_a_hand_learnt_from_four_demonstrations_is_seen_in_video(
     frames, states, actions = shown
     before = {name: values[:48].copy() for name, values in frames.columns.items()}
     eyes = Eyes((overhead(),), torch.zeros(1, 256), np.zeros(len(frames.end), int))
-    places = fill_in(frames, eyes, 5, steps=250, seed=0)
+    places = fill_in(frames, eyes, (), 5, steps=250, seed=0)
     for name, values in before.items():  # demonstrations keep what they are
         np.testing.assert_array_equal(frames.columns[name][:48], values)
     np.testing.assert_allclose(places, overhead().places(states), atol=0.5)
@@ -99,7 +99,7 @@ def test_video_is_told_to_close_as_the_demonstrations_are(
         values[48:] = np.nan
     other = replace(frames, columns=columns, closes_upwards=True)
     eyes = Eyes((overhead(),), torch.zeros(1, 256), np.zeros(len(frames.end), int))
-    fill_in(other, eyes, 5, steps=1, seed=0)
+    fill_in(other, eyes, (), 5, steps=1, seed=0)
     shut = columns["action"][48:, 1] == 1
     assert 0 < shut.sum() < len(shut)
     gripper, told_shut = columns["observation.state"][:, -1], actions[:48, 1] < 0
@@ -110,7 +110,7 @@ def test_without_a_view_of_the_hand_video_is_refused_before_anything_is_learnt(
     shown: tuple[Frames, np.ndarray, np.ndarray],
 ) -> None:
     with pytest.raises(UserError, match="expected a camera that stands still"):
-        fill_in(shown[0], None, 5, 9, 0)
+        fill_in(shown[0], None, (), 5, 9, 0)
 
 
 @pytest.fixture(scope="module")
