@@ -65,7 +65,9 @@ def check_alike(demos: Sequence[Episodes], use_state: bool = True) -> None:
                 )
 
 
-def check_video(demos: Sequence[Episodes], films: Sequence[Episodes], head: str) -> None:
+def check_video(
+    demos: Sequence[Episodes], films: Sequence[Episodes], head: str, flag: str = "--video"
+) -> None:
     """Refuse video that demonstrations cannot be joined by.
 
     Raises:
@@ -73,16 +75,16 @@ def check_video(demos: Sequence[Episodes], films: Sequence[Episodes], head: str)
     """
     if films and head != "goals":
         raise UserError(
-            f"--video: the policy has the head {head!r}, which learns nothing from where a hand "
+            f"{flag}: the policy has the head {head!r}, which learns nothing from where a hand "
             "goes; expected 'goals'. Pretrain on the video instead (`robowm pretrain`)."
         )
     for film in films:
         if not len(film):
-            raise UserError(f"--video {film.root} has no episodes; expected at least one.")
+            raise UserError(f"{flag} {film.root} has no episodes; expected at least one.")
         film.camera()
         if film.fps != demos[0].fps:
             raise UserError(
-                f"--video {film.root} has {film.fps:g} frames a second, {demos[0].root} "
+                f"{flag} {film.root} has {film.fps:g} frames a second, {demos[0].root} "
                 f"{demos[0].fps:g}; expected the same. `robowm ingest --fps` resamples video."
             )
 

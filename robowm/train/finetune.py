@@ -70,6 +70,9 @@ class FinetuneConfig:
     video: tuple[Path, ...] = ()
     """datasets of the same arm, camera and tasks, of which only pictures and instructions are read:
     where the hand goes is seen in them, and teaches the head `goals` what to go for"""
+    other_video: tuple[Path, ...] = ()
+    """the same, but of other hands, a robot's or a person's: what they take is known by the gap it
+    leaves, so it must be carried off, and the camera must stand still"""
     video_share: float = 0.75
     """share of samples that are from video, where there is some"""
     hand_steps: int = 900
@@ -138,15 +141,18 @@ def finetune(
     policy_config = replace(policy_config, action_head=head)
     policy_config = with_latent_shape(demos, config.labels, policy_config, world)
     config = replace(config, policy=policy_config)
-    films = [Episodes(path) for path in config.video]
+    films, others = (
+        [Episodes(path) for path in some] for some in (config.video, config.other_video)
+    )
     check_video(demos, films, head)
+    check_video(demos, others, head, "--other-video")
     decoder = None if config.decoder is None else decoder_for(demos, config.decoder)
     settings = {
         "config": plain(config),
         "model": fingerprint(directory) if directory else SCRATCH,
         "datasets": [str(path) for path in paths],
         "frames": [int(some.lengths.sum()) for some in demos],
-        "video_frames": [int(some.lengths.sum()) for some in films],
+        "video_frames": [int(some.lengths.sum()) for some in [*films, *others]],
         "labellers": [labeller_of(some, config.labels) for some in demos],
     }
     if config.decoder is not None:
@@ -169,7 +175,7 @@ def finetune(
     columns = {name: name for name in ("action", *states)}
     columns |= latent_columns(config.policy, config.labels)
     frames = load_frames(
-        demos, config.policy.backbone.size_px, columns, stage.work / "frames", None, films
+        demos, config.policy.backbone.size_px, columns, stage.work / "frames", None, films, others
     )
     policy.config.closes_upwards = frames.closes_upwards
     demonstrated = sum(int(some.lengths.sum()) for some in demos)

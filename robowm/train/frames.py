@@ -27,7 +27,7 @@ class Frames:
         episode: int64 (N,), counted over all datasets.
         columns: further columns, (N,) or (N, D).
         closes_upwards: more of an action's last number, the gripper's, means shut.
-        film: int64 (N,), which of the datasets a row is of; None: all are of one.
+        other: bool (N,), video of another hand than the demonstrations'; None: there is none.
     """
 
     pixels: np.ndarray
@@ -38,7 +38,7 @@ class Frames:
     episode: np.ndarray
     columns: dict[str, np.ndarray]
     closes_upwards: bool = False
-    film: np.ndarray | None = None
+    other: np.ndarray | None = None
 
     @property
     def gripper(self) -> np.ndarray:
@@ -79,6 +79,7 @@ def load_frames(
     directory: Path,
     camera: str | None = None,
     video: Sequence[Episodes] = (),
+    others: Sequence[Episodes] = (),
 ) -> Frames:
     """Decode every frame once into `directory`/frames.npy.
 
@@ -90,8 +91,9 @@ def load_frames(
         camera: the image column, or None for each dataset's first.
         video: further datasets, put last. Of these nothing but pictures and instructions is read,
             whatever columns they have; the columns are NaN there.
+        others: likewise, of other hands; last of all.
     """
-    labelled, datasets = len(datasets), [*datasets, *video]
+    labelled, datasets = len(datasets), [*datasets, *video, *others]
     lengths = np.concatenate([d.lengths for d in datasets])
     ends = np.cumsum(lengths)
     total = int(ends[-1])
@@ -124,7 +126,7 @@ def load_frames(
         episode=np.repeat(np.arange(len(lengths)), lengths),
         columns={name: _padded(np.concatenate(parts), total) for name, parts in taken.items()},
         closes_upwards=closes_upwards(told[:, -1] for told in taken.get("action", [])),
-        film=np.repeat(np.arange(len(datasets)), [int(d.lengths.sum()) for d in datasets]),
+        other=np.arange(total) >= total - sum(int(d.lengths.sum()) for d in others),
     )
 
 

@@ -101,8 +101,8 @@ def whose_hand_is_seen(goals: Goals, frames: Frames, rows: np.ndarray) -> np.nda
     seen = rows[np.isin(frames.start[rows], frames.start[known])]
     if not len(seen):
         raise UserError(
-            "--video: the hand in it is not the demonstrations', and nothing like what these take "
-            "is gone after it; expected video of the same tasks under a camera that stands still."
+            "--other-video: nothing like what the demonstrations take leaves a gap in it; expected "
+            "video of the same tasks, in which it is taken away, under a camera that stands still."
         )
     return seen
 

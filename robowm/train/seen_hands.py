@@ -2,11 +2,11 @@
 
 It learns from a few of them what the picture shows of proprioception (`robowm.policy.hand`), and
 then reads the hand's place and the gripper's changes, which are the keyframes, off every frame of
-video in which the same arm does the same tasks. Another arm's hand it does not see well: there the
-gap tells that what was taken has left (`robowm.train.vanished`). So video teaches a policy that
-goes by goals where to look, and what is taken (`robowm.train.hindsight`). No action and no
-proprioception of the video is read, and none is guessed but the gripper's: how to move, how high
-and how the hand is turned is learnt from the demonstrations alone.
+video in which the same arm does the same tasks. Another hand it does not see well: there the gap
+tells that what was taken has left (`robowm.train.vanished`). So video teaches a policy that goes by
+goals where to look, and what is taken (`robowm.train.hindsight`). No action and no proprioception
+of the video is read, and none is guessed but the gripper's: how to move, how high and how the hand
+is turned is learnt from the demonstrations alone.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from robowm.train.eyes import Eyes
 from robowm.train.frames import Frames
 from robowm.train.hand_track import Shown
 from robowm.train.moving_parts import MovingParts, moving_parts
-from robowm.train.other_hands import as_the_gaps_say
+from robowm.train.other_hands import told_by_gaps
 from robowm.train.rest import where_at_rest
 from robowm.train.vanished import Takings
 
@@ -70,24 +70,29 @@ def fill_in(
         )
     state, action = frames.columns["observation.state"], frames.columns["action"]
     missing = np.isnan(state).any(-1)
+    other = np.zeros(len(missing), bool) if frames.other is None else frames.other
     demonstrated, filmed = np.flatnonzero(~missing), np.flatnonzero(missing)
-    parts = moving_parts(frames)
+    own, others = np.flatnonzero(missing & ~other), np.flatnonzero(missing & other)
+    open_ = np.zeros(len(missing), bool)
     places = eyes.places(state)
     told = _told(frames, demonstrated)
-    apart = max(1, round(APART_S * control_hz))
-    look = np.array([-apart, apart, 0])
-    net = learn_hand(parts, look, demonstrated, places, told, steps, seed)
-    rest = where_at_rest(frames, places, missing, hand, control_hz)
-    takings = Takings.of(frames, demonstrated, places, rest, control_hz)
-    shown, read = Shown.of(frames, demonstrated), see_hands(net, parts, look, filmed)
-    places[filmed], open_ = as_the_gaps_say(frames, filmed, *read, shown, takings)
+    if len(own):
+        parts, apart = moving_parts(frames), max(1, round(APART_S * control_hz))
+        look = np.array([-apart, apart, 0])
+        net = learn_hand(parts, look, demonstrated, places, told, steps, seed)
+        places[own], open_[own] = see_hands(net, parts, look, own, demonstrated)
+    if len(others):
+        rest = where_at_rest(frames, places, missing, hand, control_hz)
+        takings = Takings.of(frames, demonstrated, places, rest, control_hz)
+        shown = Shown.of(frames, demonstrated)
+        places[others], open_[others] = told_by_gaps(frames, others, shown, takings)
     action[filmed] = 0
-    action[filmed, -1] = open_ != frames.closes_upwards
+    action[filmed, -1] = open_[filmed] != frames.closes_upwards
     state[filmed] = state[demonstrated].mean(0)
     for which in (False, True):
-        own = demonstrated[told == which]
-        if len(own):
-            state[filmed[open_ == which], -1] = state[own, -1].mean()
+        alike = demonstrated[told == which]
+        if len(alike):
+            state[filmed[open_[filmed] == which], -1] = state[alike, -1].mean()
     return places
 
 
@@ -151,15 +156,21 @@ def looked_at(parts: MovingParts, look: np.ndarray, rows: np.ndarray) -> torch.T
 
 @torch.no_grad()
 def see_hands(
-    net: HandFinder, parts: MovingParts, look: np.ndarray, rows: np.ndarray
+    net: HandFinder,
+    parts: MovingParts,
+    look: np.ndarray,
+    rows: np.ndarray,
+    demonstrated: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the hand is seen (N, 2) in video, and the logit (N,) of its being told to be open.
+    """Where the hand is seen (N, 2), and whether it is told to be open, bool (N,), in video.
 
     Args:
         net: from `learn_hand`.
         parts: the frames.
         look: (T,), as in its training.
         rows: (N,), of whole episodes, in order.
+        demonstrated: rows of the demonstrations, with which it is made to agree: how often the
+            gripper is told something else, and after how long.
     """
     found = []
     with progress("the hand, in video", len(rows)) as advance:
@@ -168,4 +179,10 @@ def see_hands(
             found.append(net(looked_at(parts, look, some)))
             advance(len(some))
     places, logits = (torch.cat(part).numpy() for part in zip(*found, strict=True))
-    return places, logits
+    shown = Shown.of(parts.frames, demonstrated)
+    open_ = np.empty(len(rows), bool)
+    for start in np.unique(parts.frames.start[rows]):
+        there = np.flatnonzero(parts.frames.start[rows] == start)
+        task = int(parts.frames.task[start])
+        open_[there] = shown.commands(task, logits[there], places[there])
+    return places, open_

@@ -5,13 +5,15 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from robowm.errors import UserError
+from robowm.policy.eye import Eye
+from robowm.train.eyes import Eyes
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, whose_hand_is_seen
-from robowm.train.hand_track import Shown
-from robowm.train.other_hands import as_the_gaps_say
 from robowm.train.rest import REST_S, steadied
+from robowm.train.seen_hands import fill_in
 from robowm.train.vanished import Takings, first_grip, gaps
 
 SIZE_PX, STEPS, GRIPS, HZ = 64, 40, 16, 10.0
@@ -101,77 +103,64 @@ def test_where_nothing_is_taken_there_is_no_gap(takings: Takings) -> None:
     assert takings.seen(table, 0) is None
 
 
-def video(kinds: list[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    parts = [episode(seed + i, kind) for i, kind in enumerate(kinds)]
+@pytest.fixture
+def filmed(demonstrated: tuple[Frames, np.ndarray]) -> tuple[Frames, np.ndarray]:
+    """The demonstrations, three films of the thick arm, in the last of which nothing is taken; and
+    where the thick arm's hand is."""
+    parts = [episode(seed, "thick") for seed in (100, 101, 102)]
+    pixels = np.concatenate([pictures for pictures, _ in parts])
+    pixels[-STEPS:] = pixels[-1]
     hands = np.concatenate([hand for _, hand in parts]) * 2 / SIZE_PX - 1
-    return np.concatenate([pictures for pictures, _ in parts]), hands.astype(np.float32)
-
-
-def filmed(demonstrated: Frames, films: list[list[str]]) -> tuple[Frames, np.ndarray]:
-    """The demonstrations and films of arms, and where the films' hands are."""
-    seen = [video(kinds, 100 * (i + 1)) for i, kinds in enumerate(films)]
-    counts = [3, *map(len, films)]
-    number = np.repeat(np.arange(sum(counts)), STEPS)
+    number = np.repeat(np.arange(6), STEPS)
+    columns = {
+        "observation.state": np.c_[demonstrated[1], np.zeros((len(demonstrated[1]), 2))],
+        "action": demonstrated[0].columns["action"],
+    }
     frames = Frames(
-        pixels=np.concatenate([demonstrated.pixels, *(pictures for pictures, _ in seen)]),
+        pixels=np.concatenate([demonstrated[0].pixels, pixels]),
         start=number * STEPS,
         end=(number + 1) * STEPS,
         task=np.zeros(len(number), np.int64),
         tasks=["take it"],
         episode=number,
-        columns={},
-        film=np.repeat(np.arange(len(counts)), np.multiply(counts, STEPS)),
+        columns={
+            name: np.r_[values, np.full_like(values, np.nan)].astype(np.float32)
+            for name, values in columns.items()
+        },
+        other=number >= 3,
     )
-    return frames, np.concatenate([hands for _, hands in seen])
+    return frames, hands
 
 
-def read(films: list[list[int]]) -> np.ndarray:
-    """Logits of hands that are read to grip at these moments."""
-    moments = np.repeat([moment for film in films for moment in film], STEPS)
-    return np.where(np.arange(len(moments)) % STEPS < moments, 5.0, -5.0)
-
-
-def test_a_film_of_the_same_hand_is_left_as_it_is_read_and_of_another_the_gaps_are_believed(
-    demonstrated: tuple[Frames, np.ndarray], takings: Takings
+def test_of_another_hand_is_known_what_it_took_and_no_more(
+    filmed: tuple[Frames, np.ndarray], demonstrated: tuple[Frames, np.ndarray]
 ) -> None:
-    shown = Shown.of(demonstrated[0], np.arange(3 * STEPS))
-    frames, hands = filmed(demonstrated[0], [["thin"] * 3, ["thick"] * 3])
-    rows = np.arange(3 * STEPS, 9 * STEPS)
-    off = hands.copy()
-    off[3 * STEPS :] += 0.4  # of the thick arm the network sees something beside
-    logits = read([[GRIPS, GRIPS + 1, 4], [5, 30, 4]])
-    places, open_ = as_the_gaps_say(frames, rows, off, logits, shown, takings)
-    np.testing.assert_array_equal(places[: 3 * STEPS], hands[: 3 * STEPS])
+    frames, hands = filmed
+    weights = np.array(
+        [[1.0, 0], [0, 1.0], [0, 0], [0, 0]]
+    )  # the state is the place in the picture
+    eye = Eye((0, 1, 2), np.zeros(3), np.ones(3), weights, np.zeros(3), 0.0)
+    eyes = Eyes((eye,), torch.zeros(1, 256), np.zeros(len(frames.end), int))
+    places = fill_in(frames, eyes, (0, 1, 2), HZ, steps=0, seed=0)
+    np.testing.assert_allclose(places[: 3 * STEPS], demonstrated[1], atol=1e-6)
+    told = frames.columns["action"].reshape(6, STEPS)
     until = GRIPS + round(2 * REST_S * HZ)
-    for i in range(3, 6):
-        grip = first_grip(open_[i * STEPS : (i + 1) * STEPS])
-        assert grip is not None and abs(grip - GRIPS) <= 4
-        own, true = places[i * STEPS : (i + 1) * STEPS], hands[i * STEPS + GRIPS]
-        near = np.abs(own[: until - 4] - true) * SIZE_PX / 2
-        assert near.max() < 2  # the way to what it took, as one place
-        assert np.isnan(own[until + 5 :]).all()  # where it goes from there nobody knows
+    for i in (3, 4):
+        grip = int(np.flatnonzero(told[i] < 0.5)[0])  # 1 is open in video
+        assert abs(grip - GRIPS) <= 4
+        own, true = places[i * STEPS : (i + 1) * STEPS], hands[(i - 3) * STEPS + GRIPS]
+        assert (np.abs(own[: until - 4] - true) * SIZE_PX / 2).max() < 2
+        assert np.isnan(own[until + 5 :]).all()
+    assert np.isnan(places[5 * STEPS :]).all()
 
-
-def test_of_another_hand_an_episode_without_a_gap_is_left_out(
-    demonstrated: tuple[Frames, np.ndarray], takings: Takings
-) -> None:
-    shown = Shown.of(demonstrated[0], np.arange(3 * STEPS))
-    frames, hands = filmed(demonstrated[0], [["thick"] * 3])
-    still = frames.pixels.copy()
-    still[-STEPS:] = still[-1]
-    frames = replace(frames, pixels=still)
     rows = np.arange(3 * STEPS, 6 * STEPS)
-    logits = read([[4, 4, 4]])
-    places, _ = as_the_gaps_say(frames, rows, hands, logits, shown, takings)
-    assert np.isnan(places[-STEPS:]).all() and np.isfinite(places[:STEPS]).any()
     goals = Goals(np.zeros((6 * STEPS, 1, 1)), np.zeros((6 * STEPS, 1), int))
-    known = np.concatenate([demonstrated[1], places])[:, None]
-    seen = whose_hand_is_seen(replace(goals, places=known), frames, rows)
+    seen = whose_hand_is_seen(replace(goals, places=places[:, None]), frames, rows)
     np.testing.assert_array_equal(seen, rows[: 2 * STEPS])
-    known[3 * STEPS :] = np.nan
-    with pytest.raises(UserError, match="--video: the hand in it is not the demonstrations', and"):
-        whose_hand_is_seen(replace(goals, places=known), frames, rows)
-    assert whose_hand_is_seen(goals, frames, rows) is rows  # no camera: no place of any
+    places[3 * STEPS :] = np.nan
+    with pytest.raises(UserError, match="--other-video: nothing like what the demonstrations take"):
+        whose_hand_is_seen(replace(goals, places=places[:, None]), frames, rows)
+    assert whose_hand_is_seen(goals, frames, rows) is rows  # no place of any is known
 
 
 @pytest.mark.parametrize(("told", "grips"), [("ooss", 2), ("oooo", None), ("ssoo", None)])
