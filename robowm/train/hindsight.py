@@ -19,6 +19,7 @@ from robowm.train.frames import Frames
 
 CLEAR, STILL = 22, 14  # of 255: what differs more has changed, what differs less has not
 STAYED, GONE = 0.5, 0.8  # share of the frames before, and after
+EARLY = 0.1  # share of the frames before in which it may look as it does afterwards
 NEAR = 0.1  # sides of the picture, from the hand
 LEAST, MOST = 0.0008, 0.045  # of the picture: less is noise, more is the arm
 MOST_FRAMES = 40  # before and after, each
@@ -114,8 +115,11 @@ def outline(pictures: np.ndarray, taken: int, hand: np.ndarray, passing: int) ->
     before, since = pictures[_some(0, taken - 1)], pictures[_some(taken + passing, len(pictures))]
     stayed = (np.abs(before - begin).max(-1) < STILL).mean(0) >= STAYED
     gone = (np.abs(since - begin).max(-1) > STILL).mean(0) > GONE
-    lasting = np.abs(np.median(since, axis=0) - begin).max(-1) > CLEAR
-    return _part_at(without_specks(lasting & stayed & gone), hand)
+    last = np.median(since, axis=0)
+    lasting = np.abs(last - begin).max(-1) > CLEAR
+    # where an arm stood at first it looks as at last long before
+    early = (np.abs(before - last).max(-1) < STILL).mean(0) > EARLY
+    return _part_at(without_specks(lasting & stayed & gone & ~early), hand)
 
 
 def without_specks(found: np.ndarray) -> np.ndarray:

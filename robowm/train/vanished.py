@@ -16,6 +16,7 @@ from robowm.policy.keyframes import opened
 from robowm.train.frames import Frames
 from robowm.train.hindsight import (
     CLEAR,
+    EARLY,
     GONE,
     PASSING_S,
     STAYED,
@@ -27,9 +28,9 @@ from robowm.train.hindsight import (
 )
 
 END = 0.25  # of an episode: how it looks at last
-SETTLED, BEFORE = 0.8, 0.3  # share of the frames in which it looks as at last, after and before
+SETTLED = 0.8  # share of the frames afterwards in which it looks as at last
 ALIKE = 2.5  # times as large, or as small, as what was demonstrated
-UNLIKE = 64.0  # of 255: so much another colour counts as much as e times the size
+UNLIKE = 32.0  # of 255: so much another colour counts as much as e times the size
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,18 @@ def gaps(pictures: np.ndarray, passing: int) -> Iterator[Gap]:
     off = np.abs(shown - shown[0]).max(-1)
     as_first, as_last = off < STILL, np.abs(shown - last).max(-1) < STILL
     lasting = np.abs(last - shown[0]).max(-1) > CLEAR
-    same, other = (np.cumsum(which, axis=0, dtype=np.int32) for which in (as_first, off > STILL))
+    same, gone, there = (
+        np.cumsum(which, axis=0, dtype=np.int32) for which in (as_first, off > STILL, as_last)
+    )
     for moment in range(passing, count - passing - 2, max(1, passing // 3)):
         since = moment + passing
-        stayed = same[moment - 1] >= STAYED * moment
-        gone = other[-1] - other[since - 1] > GONE * (count - since)
-        for part in in_parts(without_specks(lasting & stayed & gone)):
+        stayed = (same[moment - 1] >= STAYED * moment) & (there[moment - 1] <= EARLY * moment)
+        left = gone[-1] - gone[since - 1] > GONE * (count - since)
+        for part in in_parts(without_specks(lasting & stayed & left)):
             lies = as_first[:since, part].mean(1) > 0.5
-            left = as_last[:, part].mean(1) > 0.5
             until = int(np.flatnonzero(lies).max(initial=0))
-            if until >= passing and left[since:].mean() >= SETTLED and left[:until].mean() < BEFORE:
+            settled = (as_last[since:, part].mean(1) > 0.5).mean() >= SETTLED
+            if until >= passing and settled:
                 yield Gap(part, until)
 
 
