@@ -40,6 +40,9 @@ class VipraConfig(PreTrainedConfig):
     with them `goals` acts by shares of the ways to its goals; empty: by a plain network"""
     closes_upwards: bool = False
     """more of an action's last number, the gripper's, means shut"""
+    open_gripper: float | None = None
+    """the state's last number, the gripper's, normalised, as `goals` takes it to be until it has
+    told it to shut: some set out half open, as wide as when they hold something; None: as it is"""
     chunk_size: int = 8
     """H, actions predicted at once"""
     n_action_steps: int = 4

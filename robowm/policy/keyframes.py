@@ -48,6 +48,12 @@ def released(gripper: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(opens).astype(np.float32)
 
 
+def first_grip(open_: np.ndarray) -> int | None:
+    """The first frame at which a gripper, open at first, bool (T,), is told to close."""
+    shut = np.flatnonzero(~open_)
+    return int(shut[0]) if len(shut) and shut[0] > 0 else None
+
+
 def lets_go[T: (bool, Tensor)](before: T, now: T, closes_upwards: bool) -> T:
     """Whether a gripper that was shut is told to open.
 

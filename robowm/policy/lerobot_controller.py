@@ -25,13 +25,15 @@ from robowm.policy.keyframes import lets_go
 @dataclass
 class Slot:
     """One running episode: its noise, what it has seen, the actions still to execute, what the
-    gripper is told last by these, normalised, and whether it was told to let go before."""
+    gripper is told last by these, normalised, and whether it was told to let go, or to shut,
+    before."""
 
     rng: np.random.Generator
     seen: deque[Observation]
     chunk: deque[np.ndarray] = field(default_factory=deque)
     told: float | None = None
     released: bool = False
+    gripped: bool = False
 
 
 class LeRobotController:
@@ -105,6 +107,7 @@ class LeRobotController:
             self.pre(batch),
             noise=torch.from_numpy(noise).float(),
             released=torch.tensor([float(slot.released) for slot in slots]),
+            gripped=torch.tensor([float(slot.gripped) for slot in slots]),
         )
         counts = [
             self.policy.executed(chunk, slot.told)
@@ -116,6 +119,7 @@ class LeRobotController:
         for slot, chunk, plan, count in zip(slots, actions, chunks, counts, strict=True):
             slot.chunk.extend(chunk[:count])
             gripper = [value > 0 for value in plan[:count, -1].tolist()]
+            slot.gripped |= self._closes_upwards in gripper
             before = gripper[:1] if slot.told is None else [slot.told > 0]
             told = pairwise([*before, *gripper])
             slot.released |= any(lets_go(*pair, self._closes_upwards) for pair in told)

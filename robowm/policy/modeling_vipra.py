@@ -64,6 +64,7 @@ class VipraPolicy(PreTrainedPolicy):
         self._queue: deque[Tensor] = deque()
         self._told: Tensor | None = None  # (B,), what the gripper was told last
         self._released: Tensor | None = None  # (B,), see `Demonstrated`
+        self._gripped: Tensor | None = None  # (B,), 1 where it has been told to shut
 
     def get_optim_params(self) -> list[dict[str, Any]]:
         """All parameters that are trained, one group."""
@@ -127,8 +128,8 @@ class VipraPolicy(PreTrainedPolicy):
     def predict_action_chunk(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
         """Normalised actions (B, H, A).
 
-        `noise` (B, H, A) may be given to make it repeatable, and `released` (B,), see
-        `Demonstrated`.
+        `noise` (B, H, A) may be given to make it repeatable, `released` (B,), see `Demonstrated`,
+        and `gripped` (B,), 1 where the gripper has been told to shut in this episode.
         """
         frames = self._frames(batch)
         config = self.decoder.config
@@ -136,7 +137,8 @@ class VipraPolicy(PreTrainedPolicy):
         if noise is None:
             noise = torch.randn(len(frames), config.horizon, config.action_dim)
         noise = noise.to(frames) * self.config.noise_scale
-        seen = frames, self._task(batch), self._state(batch), noise
+        state = self._opened(self._state(batch), kwargs.get("gripped"))
+        seen = frames, self._task(batch), state, noise
         if isinstance(self.decoder, GoalDecoder):
             return self.decoder.sample(*seen, kwargs.get("released"))
         return self.decoder.sample(*seen)
@@ -157,14 +159,20 @@ class VipraPolicy(PreTrainedPolicy):
                 seen.append(batch[key])
         if not self._queue:
             window = {key: torch.stack(list(self._seen[key]), dim=1) for key in keys}
-            released = {} if self._released is None else {"released": self._released}
-            chunk = self.predict_action_chunk(batch | window, **released, **kwargs)
+            if self._gripped is None:
+                self._gripped = torch.zeros(len(batch[self.config.camera]))
+            past = {"gripped": self._gripped}
+            past |= {} if self._released is None else {"released": self._released}
+            chunk = self.predict_action_chunk(batch | window, **past, **kwargs)
             told = [None] * len(chunk) if self._told is None else self._told.tolist()
             count = max(map(self.executed, chunk, told))
             self._queue.extend(chunk.transpose(0, 1)[:count])
         action = self._queue.popleft()
+        now = action[:, -1] > 0
+        shuts = (now == self.config.closes_upwards).float()
+        self._gripped = shuts if self._gripped is None else shuts.maximum(self._gripped.to(shuts))
         if self._told is not None:
-            before, now = self._told > 0, action[:, -1] > 0
+            before = self._told > 0
             opens = lets_go(before, now, self.config.closes_upwards).float()
             self._released = opens if self._released is None else opens.maximum(self._released)
         self._told = action[:, -1]
@@ -207,6 +215,14 @@ class VipraPolicy(PreTrainedPolicy):
         if state.ndim == 3:
             return state
         return state[:, None].expand(-1, self.config.n_obs_steps, -1)
+
+    def _opened(self, state: Tensor, gripped: Tensor | None) -> Tensor:
+        """States (B, T, S) as in training: open is what was not told to shut yet."""
+        if gripped is None or self.config.open_gripper is None:
+            return state
+        state = state.clone()
+        state[gripped.to(state.device) == 0, :, -1] = self.config.open_gripper
+        return state
 
     def _task(self, batch: dict[str, Any]) -> list[str]:
         count = len(batch[self.config.camera])

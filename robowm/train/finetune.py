@@ -16,6 +16,7 @@ from robowm.nn.directory import fingerprint, resolve
 from robowm.policy.control_map import DECODER
 from robowm.policy.turning import Turning
 from robowm.train.astray import Astray
+from robowm.train.begins import open_until_told
 from robowm.train.build_policy import (
     LEAST_DEVIATION,
     PRETRAINED,
@@ -198,6 +199,10 @@ def finetune(
         mean, deviation = (stats["observation.state"][k].numpy() for k in ("mean", "std"))
         scale = mean, np.maximum(deviation, LEAST_DEVIATION)
         know_scale(policy, scale, stats["action"], frames.columns["action"][rows])
+        if isinstance(policy.decoder, GoalDecoder) and policy.config.state_places:
+            width = open_until_told(frames, np.arange(demonstrated))
+            known = None if width is None else float((width - scale[0][-1]) / scale[1][-1])
+            policy.config.open_gripper = known
     hand = config.hand_steps, config.train.seed
     goals = find_goals(frames, policy.config, names, hand)
     seen = None if goals is None else goals.eyes

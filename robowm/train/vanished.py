@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from robowm.policy.keyframes import opened
+from robowm.policy.keyframes import first_grip, opened
 from robowm.train.frames import Frames
 from robowm.train.hindsight import (
     CLEAR,
@@ -175,9 +175,3 @@ class Takings:
             return None
         moment = round(chosen.until + taking.lag)
         return int(np.clip(moment, 1, len(pictures) - 2)), chosen.centre + taking.offset
-
-
-def first_grip(open_: np.ndarray) -> int | None:
-    """The first frame at which a gripper, open at first, bool (T,), is told to close."""
-    shut = np.flatnonzero(~open_)
-    return int(shut[0]) if len(shut) and shut[0] > 0 else None

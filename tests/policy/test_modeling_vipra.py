@@ -115,9 +115,11 @@ def test_what_was_let_go_counts_from_the_chunk_after(by: str, closes_upwards: bo
     policy = VipraPolicy(config(closes_upwards=closes_upwards, n_action_steps=1)).eval()
     opens = torch.tensor([1, 1, -1, -1, 1, -1, 1.0]) * (-1 if closes_upwards else 1)
     asked: list[float] = []
+    gripped: list[float] = []
 
     def one(seen: dict[str, Any], released: Any = None, **kwargs: Any) -> torch.Tensor:
         asked.append(0.0 if released is None else float(released))
+        gripped.append(float(kwargs["gripped"]))
         return opens[len(asked) - 1].expand(1, 4, 3)
 
     policy.predict_action_chunk = one  # type: ignore[method-assign]
@@ -131,6 +133,25 @@ def test_what_was_let_go_counts_from_the_chunk_after(by: str, closes_upwards: bo
             now = {k: v[:1, -1] for k, v in batch().items() if k.startswith("observation")}
             policy.select_action(now | {"task": ["push"]})
     assert asked == [0, 0, 0, 0, 0, 1, 1]  # once, and for good
+    assert gripped == [0, 0, 0, 1, 1, 1, 1]
+
+
+def test_a_gripper_that_was_not_told_to_shut_is_taken_for_open() -> None:
+    policy = VipraPolicy(config(open_gripper=0.7)).eval()
+    given: list[torch.Tensor] = []
+
+    def sample(frames: Any, task: Any, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        given.append(state)
+        return noise
+
+    policy.decoder.sample = sample  # type: ignore[method-assign, assignment]
+    seen: dict[str, Any] = batch()
+    policy.predict_action_chunk(seen)
+    policy.predict_action_chunk(seen, gripped=torch.tensor([0.0, 1.0]))
+    as_it_is, told = given
+    assert torch.equal(as_it_is, seen["observation.state"])
+    assert torch.equal(told[1], as_it_is[1]) and torch.equal(told[0, :, 0], as_it_is[0, :, 0])
+    assert (told[0, :, 1] == 0.7).all()
 
 
 def test_pictures_of_another_size_are_refused_in_lerobots_loops(policy: VipraPolicy) -> None:

@@ -9,12 +9,13 @@ import torch
 
 from robowm.errors import UserError
 from robowm.policy.eye import Eye
+from robowm.policy.keyframes import first_grip
 from robowm.train.eyes import Eyes
 from robowm.train.frames import Frames
 from robowm.train.goals import Goals, whose_hand_is_seen
 from robowm.train.rest import REST_S, steadied
 from robowm.train.seen_hands import fill_in
-from robowm.train.vanished import Takings, first_grip, gaps
+from robowm.train.vanished import Takings, gaps
 
 SIZE_PX, STEPS, GRIPS, HZ = 64, 40, 16, 10.0
 ABOVE_PX = 4.0  # a hand is seen above what it takes
