@@ -71,7 +71,8 @@ def main(args: Args) -> None:
 def refuse_shared(policy: Path, datasets: tuple[Path, ...]) -> None:
     """Raise UserError where a dataset has an episode of the same suite and seed as the training."""
     settings = json.loads((policy / "robowm.json").read_text())["settings"]
-    paths = [*settings["datasets"], *settings["config"].get("video", ())]
+    config = settings["config"]
+    paths = [*settings["datasets"], *config.get("video", ()), *config.get("other_video", ())]
     trained = {pair for path in paths for pair in seeds(path)}
     for path in datasets:
         shared = sorted(trained & set(seeds(path)))

@@ -3,12 +3,13 @@
     python benchmarks/other_bodies.py --work DIR --json benchmarks/results/other_bodies.json \
         --clips ../shared/corpus/clips
 
-On robosuite: a policy for the Panda from three demonstrations, from scratch, and from world models
-pretrained on action-free video of five other arms at the same task, of the Panda itself (what the
-same body would be worth), and with `--clips` of a folder of real clips of robots and hands. Every
-draw of demonstrations has its training seed. Every step is a command of robowm with its output in
-DIR; run again after a kill it goes on. `--dry` prints what would be run. The recordings, labels and
-three world models take an hour of a core with bf16, then each of twelve runs ten minutes.
+On robosuite's can, which must be found and is carried off: a policy for the Panda from three
+demonstrations, from scratch; with action-free video of four other arms at the same task, by the
+gaps that it leaves (`finetune --other-video`), and from a world model pretrained on it; with as
+much video of the Panda itself (what the same body would be worth); and with `--clips` from a world
+model of a folder of real clips of robots and hands. Every draw of demonstrations has its training
+seed. Every step is a command of robowm with its output in DIR; run again after a kill it goes on.
+`--dry` prints what would be run. A run takes some 40 minutes of a core without bf16.
 """
 
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ class Protocol:
     Attributes:
         suite, robot: what is demonstrated and evaluated.
         others: whose video is seen.
-        recipe: sizes and steps of every stage.
+        recipe: sizes and steps of every stage but the policy's.
+        steps: of the policy's training.
         size_px: of frames.
         videos: expert episodes of the video, shared out evenly; their actions are not read.
         video_seed: their first seed, the same for each arm.
@@ -41,11 +43,12 @@ class Protocol:
         episodes: of each evaluation, on the suite's evaluation seeds.
     """
 
-    suite: str = "robosuite/Lift"
+    suite: str = "robosuite/PickPlaceCan"
     robot: str = "Panda"
-    others: tuple[str, ...] = ("UR5e", "Sawyer", "IIWA", "Kinova3", "Jaco")
-    recipe: str = "quickstart"
-    size_px: int = 64
+    others: tuple[str, ...] = ("UR5e", "Sawyer", "IIWA", "Kinova3")
+    recipe: str = "small"
+    steps: int = 1200
+    size_px: int = 128
     videos: int = 100
     video_seed: int = 100_000
     demonstrations: int = 3
@@ -56,9 +59,10 @@ class Protocol:
 PROTOCOL = Protocol()
 ARMS = {
     "scratch": "no video",
-    "others": "video of other arms only",
-    "same": "as much video of the same arm",
-    "clips": "real clips of robots and hands only",
+    "others": "video of other arms only, by the gaps that it leaves",
+    "same": "as much video of the same arm, as its hand is seen",
+    "pretrained": "a world model of the video of other arms",
+    "clips": "a world model of real clips of robots and hands",
 }
 
 
@@ -70,7 +74,7 @@ class Args:
     """scratch directory: datasets, models, results"""
     json: Path
     """result"""
-    arms: tuple[str, ...] = ("scratch", "others", "same", "clips")
+    arms: tuple[str, ...] = ("scratch", "others", "same", "pretrained", "clips")
     """which of ARMS; `clips` needs --clips"""
     seeds: tuple[int, ...] = (0, 1, 2)
     """of training, one for each draw"""
@@ -101,26 +105,28 @@ def commands(
     size = ("--size-px", str(p.size_px))
     demos = work / f"demos_{draw}"
     yield recorded(p.suite, demos, p.demonstrations, draw, "--robot", p.robot, *size)
-    model = "scratch"
-    if arm != "scratch":
+    model, more = "scratch", []
+    if arm in ("others", "same", "pretrained"):
+        robots = (p.robot,) if arm == "same" else p.others
+        videos = [work / "video" / name for name in robots]
+        for name, path in zip(robots, videos, strict=True):
+            count = p.videos // len(robots)
+            yield recorded(p.suite, path, count, p.video_seed, "--robot", name, *size)
+        if arm != "pretrained":
+            more = ["--video" if arm == "same" else "--other-video", *map(str, videos)]
+    if arm == "clips":
         videos = [work / "clips"]
-        if arm == "clips":
-            words = ["robowm", "ingest", str(args.clips), "--size-px", "128"]
-            yield [*words, "--out", str(videos[0])], videos[0] / "robowm.json"
-        else:
-            robots = p.others if arm == "others" else (p.robot,)
-            videos = [work / "video" / name for name in robots]
-            for name, path in zip(robots, videos, strict=True):
-                count = p.videos // len(robots)
-                yield recorded(p.suite, path, count, p.video_seed, "--robot", name, *size)
+        words = ["robowm", "ingest", str(args.clips), "--size-px", "128"]
+        yield [*words, "--out", str(videos[0])], videos[0] / "robowm.json"
+    if arm in ("pretrained", "clips"):
         yield from labelled(videos, p.recipe)
         world = work / "worlds" / f"{arm}_{seed}"
         words = ["robowm", "pretrain", *map(str, videos), "--recipe", p.recipe]
         yield [*words, "--train.seed", str(seed), "--out", str(world)], world / "model.safetensors"
         model = str(world)
     policy = work / "policies" / result.stem
-    words = ["robowm", "finetune", model, str(demos), "--recipe", p.recipe]
-    words += ["--train.seed", str(seed), "--out", str(policy)]
+    words = ["robowm", "finetune", model, str(demos), "--recipe", p.recipe, *more]
+    words += ["--train.steps", str(p.steps), "--train.seed", str(seed), "--out", str(policy)]
     yield words, policy / "model.safetensors"
     words = ["robowm", "eval", str(policy), "--suite", p.suite, "--robot", p.robot]
     words += ["--episodes", str(p.episodes), "--baseline-episodes", "0", "--videos", "0"]

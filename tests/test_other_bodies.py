@@ -32,16 +32,25 @@ def recorded(study: ModuleType, arm: str) -> dict[str, str]:
 def test_video_is_of_arms_that_are_not_demonstrated(study: ModuleType) -> None:
     p = study.PROTOCOL
     suite = recipes.load("sim_eval/robosuite").SUITE
-    assert {p.robot, *p.others} <= set(suite.task("Lift").robots)
+    assert {p.robot, *p.others} <= set(suite.task("PickPlaceCan").robots)
     others = recorded(study, "others")
     assert others.pop("work/demos_0") == p.robot
     assert sorted(others.values()) == sorted(p.others) and p.robot not in p.others
+    assert recorded(study, "pretrained").keys() == {"work/demos_0", *others}
     assert set(recorded(study, "same").values()) == {p.robot}
     assert set(recorded(study, "clips")) == set(recorded(study, "scratch")) == {"work/demos_0"}
 
 
+@pytest.mark.parametrize(("arm", "flag"), [("others", "--other-video"), ("same", "--video")])
+def test_video_is_given_as_what_it_is(study: ModuleType, arm: str, flag: str) -> None:
+    (words,) = (words for words in commands(study, arm) if words[1] == "finetune")
+    given = words[words.index(flag) + 1 : words.index("--train.steps")]
+    assert sorted([*given, "work/demos_0"]) == sorted(recorded(study, arm))
+    assert ("--other-video" in words) + ("--video" in words) == 1
+
+
 def test_all_video_is_labelled_by_one_labeller(study: ModuleType) -> None:
-    labels = [words for words in commands(study, "others") if words[1] == "label"]
+    labels = [words for words in commands(study, "pretrained") if words[1] == "label"]
     assert len(labels) == len(study.PROTOCOL.others)
     assert all(words[-1] == f"{labels[0][2]}/labels/model" for words in labels[1:])
 
