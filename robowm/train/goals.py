@@ -93,13 +93,14 @@ def whose_hand_is_seen(goals: Goals, frames: Frames, rows: np.ndarray) -> np.nda
     """Of rows (N,) of video those in whose episode a hand's place is known somewhere.
 
     Raises:
-        UserError: there are rows, and in none is it.
+        UserError: some are of other hands, and nowhere is it known of these.
     """
-    if goals.places is None or not len(rows):
+    other = frames.other
+    if goals.places is None or other is None or not other[rows].any():
         return rows
     known = np.isfinite(goals.places).all(-1).any(-1)
     seen = rows[np.isin(frames.start[rows], frames.start[known])]
-    if not len(seen):
+    if not other[seen].any():
         raise UserError(
             "--other-video: nothing like what the demonstrations take leaves a gap in it; expected "
             "video of the same tasks, in which it is taken away, under a camera that stands still."
