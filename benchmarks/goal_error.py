@@ -27,7 +27,7 @@ from robowm.errors import UserError
 from robowm.latent.reality.truth import column_names
 from robowm.policy.eye import place_columns
 from robowm.policy.goal_decoder import GoalDecoder
-from robowm.policy.keyframes import next_keyframes, released
+from robowm.policy.keyframes import first_grip, next_keyframes, opened, released
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
 from robowm.policy.turning import directions_of
 from robowm.train.rest import at_rest
@@ -101,10 +101,12 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
         places, count = state[:, place_columns(names)], len(state)
         rest = at_rest(places, np.zeros(count, int), np.full(count, count), demos.fps)
         gripper = demos.column("action", episode)[:, -1]
+        gripper = -gripper if controller.policy.config.closes_upwards else gripper
         ahead, let_go = rest[next_keyframes(gripper, 1)], released(gripper)
+        gripped = np.arange(count) > (first_grip(opened(gripper)) or count)
         frames = demos.frames(episode, demos.camera())
         for row in range(0, len(state), EVERY):
-            told = demos.tasks[episode], float(let_go[row])
+            told = demos.tasks[episode], float(let_go[row]), float(gripped[row])
             goal = foretold(controller, frames, state, row, told)
             off = difference(goal, state[ahead[row, 0]], names)
             rows["first" if row == 0 else "later"].append(off)
@@ -126,10 +128,10 @@ def foretold(
     frames: np.ndarray,
     state: np.ndarray,
     row: int,
-    told: tuple[str, float],
+    told: tuple[str, float, float],
 ) -> np.ndarray:
-    """The first subgoal (S,) at one frame, in the robot's units; told the instruction, and 1 where
-    the hand has let something go, as the policy is when it acts."""
+    """The first subgoal (S,) at one frame, in the robot's units; told the instruction, 1 where the
+    hand has let something go, and 1 where it has gripped, as the policy is when it acts."""
     policy = controller.policy
     moments = np.maximum(np.arange(row + 1 - policy.config.n_obs_steps, row + 1), 0)
     pictures = torch.from_numpy(frames[moments]).permute(0, 3, 1, 2).float()[None] / 255
@@ -139,8 +141,9 @@ def foretold(
         "task": [told[0]],
     }
     ready = controller.pre(batch)
+    states = policy._opened(policy._state(ready), torch.tensor([told[2]]))
     goals = policy.decoder.foretell(
-        policy._frames(ready), policy._task(ready), policy._state(ready), torch.tensor([told[1]])
+        policy._frames(ready), policy._task(ready), states, torch.tensor([told[1]])
     )
     normaliser = next(step for step in controller.pre.steps if hasattr(step, "norm_map"))
     stats = normaliser._tensor_stats["observation.state"]
