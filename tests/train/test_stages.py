@@ -202,12 +202,12 @@ def test_subgoals_lie_ahead_in_the_same_episode(demos: Path, tmp_path: Path) -> 
 
 
 def test_labelled_demonstrations_bring_the_map_to_controls(
-    tmp_path: Path, make_dataset: Callable[..., Path]
+    video: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     demos = make_dataset(tmp_path / "demos", episodes=12, length=12, actions=True)
     assert fit_control_map([Episodes(demos)]) is None
     finetune("scratch", demos, tmp_path / "before", TINY.finetune)
-    label(demos, replace(TINY.label, train=replace(TINY.label.train, steps=250, batch_size=32)))
+    label(demos, TINY.label, model=str(video / "labels" / "model"))
     with pytest.raises(UserError, match="before"):  # it has no map: not to be taken for done
         finetune("scratch", demos, tmp_path / "before", TINY.finetune)
     finetune("scratch", demos, tmp_path / "policy", TINY.finetune)
