@@ -9,7 +9,7 @@ gaps that it leaves (`finetune --other-video`), and from a world model pretraine
 much video of the Panda itself (what the same body would be worth); and with `--clips` from a world
 model of a folder of real clips of robots and hands. Every draw of demonstrations has its training
 seed. Every step is a command of robowm with its output in DIR; run again after a kill it goes on.
-`--dry` prints what would be run. A run takes some 40 minutes of a core without bf16.
+`--dry` prints what would be run. A run is estimated at 40 minutes of a core without bf16.
 """
 
 from collections.abc import Iterator

@@ -170,7 +170,8 @@ class VipraPolicy(PreTrainedPolicy):
         action = self._queue.popleft()
         now = action[:, -1] > 0
         shuts = (now == self.config.closes_upwards).float()
-        self._gripped = shuts if self._gripped is None else shuts.maximum(self._gripped.to(shuts))
+        assert self._gripped is not None  # since the first chunk
+        self._gripped = shuts.maximum(self._gripped.to(shuts))
         if self._told is not None:
             before = self._told > 0
             opens = lets_go(before, now, self.config.closes_upwards).float()

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from robowm.policy.keyframes import first_grip, opened
+from robowm.train.astray import in_steps
 from robowm.train.frames import Frames
 from robowm.train.hindsight import (
     CLEAR,
@@ -76,11 +77,15 @@ def gaps(pictures: np.ndarray, passing: int) -> Iterator[Gap]:
         stayed = (same[moment - 1] >= STAYED * moment) & (there[moment - 1] <= EARLY * moment)
         left = gone[-1] - gone[since - 1] > GONE * (count - since)
         for part in in_parts(without_specks(lasting & stayed & left)):
-            lies = as_first[:since, part].mean(1) > 0.5
-            until = int(np.flatnonzero(lies).max(initial=0))
+            until = last_seen(as_first[:since, part])
             settled = (as_last[since:, part].mean(1) > 0.5).mean() >= SETTLED
             if until >= passing and settled:
                 yield Gap(part, until)
+
+
+def last_seen(as_first: np.ndarray) -> int:
+    """The last frame at which most of a thing's P pixels look as at first, bool (T, P)."""
+    return int(np.flatnonzero(as_first.mean(1) > 0.5).max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Takings:
     @property
     def passing(self) -> int:
         """Frames in which a hand is before what it takes."""
-        return max(1, round(PASSING_S * self.control_hz))
+        return in_steps(PASSING_S, self.control_hz)
 
     @classmethod
     def of(
@@ -143,8 +148,7 @@ class Takings:
             if part is not None:
                 part = part.astype(bool)
                 changed = np.abs(pictures.astype(np.int16) - pictures[0])[:, part].max(-1)
-                lies = (changed < STILL).mean(1) > 0.5
-                gap = Gap(part, int(np.flatnonzero(lies[: key + self.passing]).max(initial=0)))
+                gap = Gap(part, last_seen(changed[: key + self.passing] < STILL))
                 off = places[rest[start + key]] - gap.centre
                 facts = part.mean(), pictures[0][part].mean(0), off, key - gap.until
                 found.setdefault(int(frames.task[start]), []).append(facts)
