@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from robowm.latent.model import LatentActionConfig
 from robowm.train.build_policy import PolicyConfig
-from robowm.train.finetune import FinetuneConfig
+from robowm.train.finetune_plan import FinetuneConfig
 from robowm.train.label import LabelConfig
 from robowm.train.label_vipra import ViPRALabelConfig
 from robowm.train.loop import TrainConfig

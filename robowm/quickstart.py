@@ -30,7 +30,8 @@ from robowm.report.page import write_report
 from robowm.sim.evaluate import EvalConfig, evaluate
 from robowm.sim.record import RecordConfig, VideoSpec, record, record_video
 from robowm.sim.suite import Task
-from robowm.train.finetune import SCRATCH, finetune
+from robowm.train.finetune import finetune
+from robowm.train.finetune_plan import SCRATCH
 from robowm.train.label import label
 from robowm.train.pretrain import pretrain
 from robowm.train.recipe import Recipe

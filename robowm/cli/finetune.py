@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from robowm.cli.recipe import DEFAULT, find_recipe
-from robowm.train.finetune import FinetuneConfig
+from robowm.train.finetune_plan import FinetuneConfig
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from robowm.train.finetune import FinetuneConfig
+from robowm.train.finetune_plan import FinetuneConfig
 from robowm.train.label import LabelConfig
 from robowm.train.label_vipra import ViPRALabelConfig
 from robowm.train.pretrain import PretrainConfig

@@ -15,7 +15,8 @@ from robowm.batch import Observation
 from robowm.errors import UserError
 from robowm.policy.lerobot_controller import load_controller
 from robowm.policy.modeling_vipra import VipraPolicy
-from robowm.train.finetune import FinetuneConfig, finetune
+from robowm.train.finetune import finetune
+from robowm.train.finetune_plan import FinetuneConfig
 from robowm.train.label import label
 from robowm.train.pretrain import PretrainConfig, pretrain
 from robowm.train.recipe import Recipe

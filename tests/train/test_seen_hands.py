@@ -14,7 +14,8 @@ from robowm.episodes import EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
 from robowm.policy.eye import Eye
 from robowm.train.eyes import Eyes
-from robowm.train.finetune import FinetuneConfig, finetune
+from robowm.train.finetune import finetune
+from robowm.train.finetune_plan import FinetuneConfig
 from robowm.train.frames import Frames
 from robowm.train.seen_hands import fill_in
 
