@@ -6,6 +6,7 @@ be seen at the next keyframes and reads off how it will be there; the second act
 `robowm.policy.goal_head`). Neither can make up for the other by learning an episode by heart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from robowm.nn.points import Found, map_loss, near_the_mode
 from robowm.policy.goal_head import GoalHead
 from robowm.policy.goal_reader import GoalReader
 from robowm.policy.shown import DecoderConfig, Demonstrated, Practice
+from robowm.policy.so_far import SoFar, remember
 from robowm.policy.taken import TakenFinder, outline_loss
 from robowm.policy.way_head import WayHead
 from robowm.world.backbone import Backbone
@@ -108,11 +110,17 @@ class GoalDecoder(nn.Module):
         task: list[str],
         state: Tensor,
         noise: Tensor | None = None,
-        released: Tensor | None = None,
+        so_far: Sequence[SoFar] | None = None,
     ) -> Tensor:
-        """Action chunks (B, H, A); nothing is drawn, `noise` is not used. `released` as in
-        `Demonstrated`."""
-        chunk: Tensor = self.head(state, self.foretell(frames, task, state, released))
+        """Action chunks (B, H, A); nothing is drawn, `noise` is not used. Without `so_far` of the B
+        episodes nothing is remembered."""
+        released = None
+        if so_far is not None:
+            released = torch.tensor([float(some.released) for some in so_far], device=state.device)
+        goals = self.foretell(frames, task, state, released)
+        if so_far is not None and self.config.state_places:
+            goals = remember(goals, self.config.state_places, so_far)
+        chunk: Tensor = self.head(state, goals)
         return chunk
 
     @torch.no_grad()

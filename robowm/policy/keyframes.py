@@ -7,7 +7,6 @@ Those at which the gripper is told to do something else, and the last one (as in
 from collections.abc import Iterable
 
 import numpy as np
-from torch import Tensor
 
 
 def keyframes(gripper: np.ndarray) -> np.ndarray:
@@ -52,16 +51,6 @@ def first_grip(open_: np.ndarray) -> int | None:
     """The first frame at which a gripper, open at first, bool (T,), is told to close."""
     shut = np.flatnonzero(~open_)
     return int(shut[0]) if len(shut) and shut[0] > 0 else None
-
-
-def lets_go[T: (bool, Tensor)](before: T, now: T, closes_upwards: bool) -> T:
-    """Whether a gripper that was shut is told to open.
-
-    Args:
-        before, now: whether it was told by more than the middle, and is.
-        closes_upwards: more means shut.
-    """
-    return (before == closes_upwards) & (now != closes_upwards)
 
 
 def closes_upwards(grippers: Iterable[np.ndarray]) -> bool:

@@ -6,7 +6,6 @@ import sys
 from collections import deque
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,18 @@ from robowm.batch import Observation
 from robowm.errors import UserError, nearest
 from robowm.nn.directory import resolve
 from robowm.policy.control_map import DECODER, ControlMap
-from robowm.policy.keyframes import lets_go
+from robowm.policy.so_far import SoFar
 
 
 @dataclass
 class Slot:
-    """One running episode: its noise, what it has seen, the actions still to execute, what the
-    gripper is told last by these, normalised, and whether it was told to let go, or to shut,
-    before."""
+    """One running episode: its noise, what it has seen, the actions still to execute, and what it
+    has led to when these are."""
 
     rng: np.random.Generator
     seen: deque[Observation]
     chunk: deque[np.ndarray] = field(default_factory=deque)
-    told: float | None = None
-    released: bool = False
-    gripped: bool = False
+    so_far: SoFar = field(default_factory=SoFar)
 
 
 class LeRobotController:
@@ -106,11 +102,10 @@ class LeRobotController:
         chunks = self.policy.predict_action_chunk(
             self.pre(batch),
             noise=torch.from_numpy(noise).float(),
-            released=torch.tensor([float(slot.released) for slot in slots]),
-            gripped=torch.tensor([float(slot.gripped) for slot in slots]),
+            so_far=[slot.so_far for slot in slots],
         )
         counts = [
-            self.policy.executed(chunk, slot.told)
+            self.policy.executed(chunk, slot.so_far.told)
             for slot, chunk in zip(slots, chunks, strict=True)
         ]
         actions = self.post(chunks).float().cpu().numpy()
@@ -118,12 +113,7 @@ class LeRobotController:
             actions = np.stack([self.decoder.decode(chunk)[0] for chunk in actions])
         for slot, chunk, plan, count in zip(slots, actions, chunks, counts, strict=True):
             slot.chunk.extend(chunk[:count])
-            gripper = [value > 0 for value in plan[:count, -1].tolist()]
-            slot.gripped |= self._closes_upwards in gripper
-            before = gripper[:1] if slot.told is None else [slot.told > 0]
-            told = pairwise([*before, *gripper])
-            slot.released |= any(lets_go(*pair, self._closes_upwards) for pair in told)
-            slot.told = float(plan[count - 1, -1])
+            slot.so_far.tell(plan[:count, -1].tolist(), self._closes_upwards)
 
     def _picture(self, frame: np.ndarray) -> np.ndarray:
         if frame.shape[:2] == self.size_px:

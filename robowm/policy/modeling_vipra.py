@@ -15,9 +15,9 @@ from robowm.policy.configuration_vipra import VipraConfig
 from robowm.policy.decoder import ActionDecoder
 from robowm.policy.follow_through import steps_to_execute
 from robowm.policy.goal_decoder import GoalDecoder
-from robowm.policy.keyframes import lets_go
 from robowm.policy.shift import shifted
 from robowm.policy.shown import Demonstrated
+from robowm.policy.so_far import SoFar
 from robowm.world.backbone import load_pretrained, read_pretrained
 
 PRETRAINED = "--policy.pretrained"
@@ -62,9 +62,7 @@ class VipraPolicy(PreTrainedPolicy):
         """Forget the running episode."""
         self._seen: dict[str, deque[Tensor]] = {}
         self._queue: deque[Tensor] = deque()
-        self._told: Tensor | None = None  # (B,), what the gripper was told last
-        self._released: Tensor | None = None  # (B,), see `Demonstrated`
-        self._gripped: Tensor | None = None  # (B,), 1 where it has been told to shut
+        self._so_far: list[SoFar] = []  # B
 
     def get_optim_params(self) -> list[dict[str, Any]]:
         """All parameters that are trained, one group."""
@@ -128,8 +126,8 @@ class VipraPolicy(PreTrainedPolicy):
     def predict_action_chunk(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
         """Normalised actions (B, H, A).
 
-        `noise` (B, H, A) may be given to make it repeatable, `released` (B,), see `Demonstrated`,
-        and `gripped` (B,), 1 where the gripper has been told to shut in this episode.
+        `noise` (B, H, A) may be given to make it repeatable, and `so_far`, a SoFar of each of the
+        B episodes, in which the look is noted.
         """
         frames = self._frames(batch)
         config = self.decoder.config
@@ -137,10 +135,11 @@ class VipraPolicy(PreTrainedPolicy):
         if noise is None:
             noise = torch.randn(len(frames), config.horizon, config.action_dim)
         noise = noise.to(frames) * self.config.noise_scale
-        state = self._opened(self._state(batch), kwargs.get("gripped"))
+        so_far: list[SoFar] | None = kwargs.get("so_far")
+        state = self._opened(self._state(batch), so_far)
         seen = frames, self._task(batch), state, noise
         if isinstance(self.decoder, GoalDecoder):
-            return self.decoder.sample(*seen, kwargs.get("released"))
+            return self.decoder.sample(*seen, so_far)
         return self.decoder.sample(*seen)
 
     @torch.no_grad()
@@ -159,24 +158,15 @@ class VipraPolicy(PreTrainedPolicy):
                 seen.append(batch[key])
         if not self._queue:
             window = {key: torch.stack(list(self._seen[key]), dim=1) for key in keys}
-            if self._gripped is None:
-                self._gripped = torch.zeros(len(batch[self.config.camera]))
-            past = {"gripped": self._gripped}
-            past |= {} if self._released is None else {"released": self._released}
-            chunk = self.predict_action_chunk(batch | window, **past, **kwargs)
-            told = [None] * len(chunk) if self._told is None else self._told.tolist()
+            if not self._so_far:
+                self._so_far = [SoFar() for _ in range(len(batch[self.config.camera]))]
+            chunk = self.predict_action_chunk(batch | window, so_far=self._so_far, **kwargs)
+            told = [some.told for some in self._so_far]
             count = max(map(self.executed, chunk, told))
             self._queue.extend(chunk.transpose(0, 1)[:count])
         action = self._queue.popleft()
-        now = action[:, -1] > 0
-        shuts = (now == self.config.closes_upwards).float()
-        assert self._gripped is not None  # since the first chunk
-        self._gripped = shuts.maximum(self._gripped.to(shuts))
-        if self._told is not None:
-            before = self._told > 0
-            opens = lets_go(before, now, self.config.closes_upwards).float()
-            self._released = opens if self._released is None else opens.maximum(self._released)
-        self._told = action[:, -1]
+        for some, gripper in zip(self._so_far, action[:, -1].tolist(), strict=True):
+            some.tell([gripper], self.config.closes_upwards)
         return action
 
     def executed(self, chunk: Tensor, told: float | None) -> int:
@@ -217,12 +207,13 @@ class VipraPolicy(PreTrainedPolicy):
             return state
         return state[:, None].expand(-1, self.config.n_obs_steps, -1)
 
-    def _opened(self, state: Tensor, gripped: Tensor | None) -> Tensor:
+    def _opened(self, state: Tensor, so_far: list[SoFar] | None) -> Tensor:
         """States (B, T, S) as in training: open is what was not told to shut yet."""
-        if gripped is None or self.config.open_gripper is None:
+        if so_far is None or self.config.open_gripper is None:
             return state
         state = state.clone()
-        state[gripped.to(state.device) == 0, :, -1] = self.config.open_gripper
+        open_ = torch.tensor([not some.gripped for some in so_far], device=state.device)
+        state[open_, :, -1] = self.config.open_gripper
         return state
 
     def _task(self, batch: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ from robowm.policy.lerobot_controller import LeRobotController, load_controller
 from robowm.policy.modeling_vipra import VipraPolicy
 from robowm.policy.processor_vipra import make_vipra_pre_post_processors
 from robowm.policy.shift import shifted
+from robowm.policy.so_far import SoFar
 from robowm.train.build_policy import PolicyConfig
 
 CAMERA = "observation.images.front"
@@ -114,12 +115,12 @@ def test_select_action_plays_a_chunk_then_asks_again(policy: VipraPolicy) -> Non
 def test_what_was_let_go_counts_from_the_chunk_after(by: str, closes_upwards: bool) -> None:
     policy = VipraPolicy(config(closes_upwards=closes_upwards, n_action_steps=1)).eval()
     opens = torch.tensor([1, 1, -1, -1, 1, -1, 1.0]) * (-1 if closes_upwards else 1)
-    asked: list[float] = []
-    gripped: list[float] = []
+    asked: list[bool] = []
+    gripped: list[bool] = []
 
-    def one(seen: dict[str, Any], released: Any = None, **kwargs: Any) -> torch.Tensor:
-        asked.append(0.0 if released is None else float(released))
-        gripped.append(float(kwargs["gripped"]))
+    def one(seen: dict[str, Any], so_far: list[SoFar], **kwargs: Any) -> torch.Tensor:
+        asked.append(so_far[0].released)
+        gripped.append(so_far[0].gripped)
         return opens[len(asked) - 1].expand(1, 4, 3)
 
     policy.predict_action_chunk = one  # type: ignore[method-assign]
@@ -147,7 +148,7 @@ def test_a_gripper_that_was_not_told_to_shut_is_taken_for_open() -> None:
     policy.decoder.sample = sample  # type: ignore[method-assign, assignment]
     seen: dict[str, Any] = batch()
     policy.predict_action_chunk(seen)
-    policy.predict_action_chunk(seen, gripped=torch.tensor([0.0, 1.0]))
+    policy.predict_action_chunk(seen, so_far=[SoFar(), SoFar(gripped=True)])
     as_it_is, told = given
     assert torch.equal(as_it_is, seen["observation.state"])
     assert torch.equal(told[1], as_it_is[1]) and torch.equal(told[0, :, 0], as_it_is[0, :, 0])
