@@ -29,6 +29,7 @@ from robowm.policy.eye import place_columns
 from robowm.policy.goal_decoder import GoalDecoder
 from robowm.policy.keyframes import first_grip, next_keyframes, opened, released
 from robowm.policy.lerobot_controller import LeRobotController, load_controller
+from robowm.policy.so_far import SoFar
 from robowm.policy.turning import directions_of
 from robowm.train.rest import at_rest
 
@@ -106,8 +107,8 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
         gripped = np.arange(count) > (first_grip(opened(gripper)) or count)
         frames = demos.frames(episode, demos.camera())
         for row in range(0, len(state), EVERY):
-            told = demos.tasks[episode], float(let_go[row]), float(gripped[row])
-            goal = foretold(controller, frames, state, row, told)
+            so_far = SoFar(gripped=bool(gripped[row]), released=bool(let_go[row]))
+            goal = foretold(controller, frames, state, row, demos.tasks[episode], so_far)
             off = difference(goal, state[ahead[row, 0]], names)
             rows["first" if row == 0 else "later"].append(off)
     what_is_off = ("ground_cm", "height_cm", "heading_deg")
@@ -128,23 +129,19 @@ def foretold(
     frames: np.ndarray,
     state: np.ndarray,
     row: int,
-    told: tuple[str, float, float],
+    task: str,
+    so_far: SoFar,
 ) -> np.ndarray:
-    """The first subgoal (S,) at one frame, in the robot's units; told the instruction, 1 where the
-    hand has let something go, and 1 where it has gripped, as the policy is when it acts."""
+    """The first subgoal (S,) at one frame, in the robot's units."""
     policy = controller.policy
     moments = np.maximum(np.arange(row + 1 - policy.config.n_obs_steps, row + 1), 0)
     pictures = torch.from_numpy(frames[moments]).permute(0, 3, 1, 2).float()[None] / 255
     batch = {
         policy.config.camera: pictures,
         "observation.state": torch.from_numpy(state[moments])[None],
-        "task": [told[0]],
+        "task": [task],
     }
-    ready = controller.pre(batch)
-    states = policy._opened(policy._state(ready), torch.tensor([told[2]]))
-    goals = policy.decoder.foretell(
-        policy._frames(ready), policy._task(ready), states, torch.tensor([told[1]])
-    )
+    goals = policy.foretell(controller.pre(batch), [so_far])
     normaliser = next(step for step in controller.pre.steps if hasattr(step, "norm_map"))
     stats = normaliser._tensor_stats["observation.state"]
     return np.asarray((goals[0, 0].cpu() * stats["std"].cpu() + stats["mean"].cpu()).numpy())

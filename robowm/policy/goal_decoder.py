@@ -114,10 +114,7 @@ class GoalDecoder(nn.Module):
     ) -> Tensor:
         """Action chunks (B, H, A); nothing is drawn, `noise` is not used. Without `so_far` of the B
         episodes nothing is remembered."""
-        released = None
-        if so_far is not None:
-            released = torch.tensor([float(some.released) for some in so_far], device=state.device)
-        goals = self.foretell(frames, task, state, released)
+        goals = self.foretell(frames, task, state, so_far)
         if so_far is not None and self.config.state_places:
             goals = remember(goals, self.config.state_places, so_far)
         chunk: Tensor = self.head(state, goals)
@@ -125,9 +122,16 @@ class GoalDecoder(nn.Module):
 
     @torch.no_grad()
     def foretell(
-        self, frames: Tensor, task: list[str], state: Tensor, released: Tensor | None = None
+        self,
+        frames: Tensor,
+        task: list[str],
+        state: Tensor,
+        so_far: Sequence[SoFar] | None = None,
     ) -> Tensor:
-        """The subgoals (B, G, state_dim) that it acts towards."""
+        """The subgoals (B, G, state_dim), as this look alone shows them."""
+        released = None
+        if so_far is not None:
+            released = torch.tensor([float(some.released) for some in so_far], device=state.device)
         seen = self._look(frames, task, state, None, released)
         return self._read(seen, state, slice(None), taught=False)[0]
 

@@ -143,6 +143,13 @@ class VipraPolicy(PreTrainedPolicy):
         return self.decoder.sample(*seen)
 
     @torch.no_grad()
+    def foretell(self, batch: dict[str, Any], so_far: list[SoFar] | None = None) -> Tensor:
+        """Normalised subgoals (B, G, S) of the head `goals`, as this look alone shows them."""
+        assert isinstance(self.decoder, GoalDecoder)
+        state = self._opened(self._state(batch), so_far)
+        return self.decoder.foretell(self._frames(batch), self._task(batch), state, so_far)
+
+    @torch.no_grad()
     def select_action(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
         """One normalised action (B, A) for LeRobot's own loops; keeps history and chunk itself.
 
