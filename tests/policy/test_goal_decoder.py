@@ -9,6 +9,7 @@ from robowm.policy.goal_decoder import GoalDecoder
 from robowm.policy.goal_head import GoalHead
 from robowm.policy.goal_reader import GoalReader
 from robowm.policy.shown import DecoderConfig, Demonstrated, Practice
+from robowm.policy.so_far import SoFar
 from robowm.world.backbone import BackboneConfig
 
 pytestmark = pytest.mark.slow
@@ -225,3 +226,18 @@ def test_places_learn_from_what_is_read_off_them_only_if_untaught(taught: bool) 
     loss = net.loss(torch.rand(2, 2, 3, 16, 16), ["", ""], torch.randn(2, 3, 4), shown)
     loss["subgoal_l1"].backward()
     assert (found.query.grad is None or not found.query.grad.any()) == taught
+
+
+def test_a_second_look_is_remembered_beside_the_first() -> None:
+    torch.manual_seed(0)
+    net = GoalDecoder(CONFIG).eval()
+    first, second = torch.rand(2, 2, 2, 3, 16, 16)
+    state, episodes = torch.randn(2, 3, 4), [SoFar(), SoFar()]
+    one, other = (net.foretell(frames, ["", ""], state) for frames in (first, second))
+    net.sample(first, ["", ""], state, None, episodes)
+    chunk = net.sample(second, ["", ""], state, None, episodes)
+    expected = torch.cat([(one[..., :3] + other[..., :3]) / 2, other[..., 3:]], dim=-1)
+    assert not torch.allclose(expected, other)
+    torch.testing.assert_close(chunk, net.head(state, expected))
+    # LeRobot's asynchronous server has no episodes: nothing is remembered
+    torch.testing.assert_close(net.sample(second, ["", ""], state), net.head(state, other))
