@@ -43,6 +43,9 @@ class VipraConfig(PreTrainedConfig):
     open_gripper: float | None = None
     """the state's last number, the gripper's, normalised, as `goals` takes it to be until it has
     told it to shut: some set out half open, as wide as when they hold something; None: as it is"""
+    empty_gripper: float | None = None
+    """that number, normalised, beyond which a gripper, shutting, holds nothing: then `goals` takes
+    it for open and tries again; None: not known"""
     chunk_size: int = 8
     """H, actions predicted at once"""
     n_action_steps: int = 4
@@ -56,6 +59,9 @@ class VipraConfig(PreTrainedConfig):
     demonstrated (ViPRA), less keeps nearer to its middle, 0 always takes the same; flow only"""
     subgoals: int = 2
     """keyframes (gripper changes, the end) whose proprioception is foretold; 0: none"""
+    remember_goals: bool = True
+    """while nothing is held, go for the median of where all looks saw the goals, not for where the
+    last one does: for things that lie still until they are taken; `goals` only"""
     subgoal_weight: float = 1.0
     """weight of the subgoals' L1 beside the flow-matching loss, where they are known"""
     place_weight: float = 0.3

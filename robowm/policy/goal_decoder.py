@@ -111,11 +111,12 @@ class GoalDecoder(nn.Module):
         state: Tensor,
         noise: Tensor | None = None,
         so_far: Sequence[SoFar] | None = None,
+        remembers: bool = True,
     ) -> Tensor:
         """Action chunks (B, H, A); nothing is drawn, `noise` is not used. Without `so_far` of the B
-        episodes nothing is remembered."""
+        episodes nothing is remembered, nor unless it `remembers`."""
         goals = self.foretell(frames, task, state, so_far)
-        if so_far is not None and self.config.state_places:
+        if remembers and so_far is not None and self.config.state_places:
             goals = remember(goals, self.config.state_places, so_far)
         chunk: Tensor = self.head(state, goals)
         return chunk

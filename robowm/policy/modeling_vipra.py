@@ -136,10 +136,12 @@ class VipraPolicy(PreTrainedPolicy):
             noise = torch.randn(len(frames), config.horizon, config.action_dim)
         noise = noise.to(frames) * self.config.noise_scale
         so_far: list[SoFar] | None = kwargs.get("so_far")
-        state = self._opened(self._state(batch), so_far)
+        state = self._state(batch)
+        self._feel(state, so_far)
+        state = self._opened(state, so_far)
         seen = frames, self._task(batch), state, noise
         if isinstance(self.decoder, GoalDecoder):
-            return self.decoder.sample(*seen, so_far)
+            return self.decoder.sample(*seen, so_far, self.config.remember_goals)
         return self.decoder.sample(*seen)
 
     @torch.no_grad()
@@ -213,6 +215,13 @@ class VipraPolicy(PreTrainedPolicy):
         if state.ndim == 3:
             return state
         return state[:, None].expand(-1, self.config.n_obs_steps, -1)
+
+    def _feel(self, state: Tensor, so_far: list[SoFar] | None) -> None:
+        """Episodes whose gripper holds nothing, by states (B, T, S), notice it."""
+        open_, empty = self.config.open_gripper, self.config.empty_gripper
+        if so_far is not None and open_ is not None and empty is not None:
+            for some, gripper in zip(so_far, state[:, -1, -1].tolist(), strict=True):
+                some.feel(gripper, empty, open_, self.config.control_hz)
 
     def _opened(self, state: Tensor, so_far: list[SoFar] | None) -> Tensor:
         """States (B, T, S) as in training: open is what was not told to shut yet."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+LEFT_S = 1.5
+
 
 @dataclass
 class SoFar:
@@ -13,7 +15,7 @@ class SoFar:
 
     Attributes:
         told: what the gripper was told last, normalised; None: nothing yet.
-        shut: whether it is told to be shut.
+        shut_steps: for how many steps it has now been told to be shut.
         gripped: whether it has ever been.
         released: whether it has then been told to let go.
         looks: of each look since the gripper was last told to open, where the hand's goals were
@@ -21,7 +23,7 @@ class SoFar:
     """
 
     told: float | None = None
-    shut: bool = False
+    shut_steps: int = 0
     gripped: bool = False
     released: bool = False
     looks: list[Tensor] = field(default_factory=list)
@@ -30,11 +32,25 @@ class SoFar:
         """The gripper is told all these, one after another."""
         for command in gripper:
             shut = (command > 0) == closes_upwards
-            self.released |= self.shut and not shut
+            self.released |= self.shut_steps > 0 and not shut
             self.gripped |= shut
-            self.told, self.shut = command, shut
+            self.told, self.shut_steps = command, self.shut_steps + 1 if shut else 0
             if shut:
                 self.looks.clear()
+
+    def feel(self, gripper: float, empty: float, open_: float, control_hz: float) -> None:
+        """Notice that nothing is held: then it is as if it had never been told to shut.
+
+        Not before it has had the time to shut, and to leave: where it gripped it would grip again.
+
+        Args:
+            gripper: how wide it is, normalised.
+            empty: what it passes, shutting, only when it holds nothing.
+            open_: how wide it is when open.
+            control_hz: steps a second.
+        """
+        if self.shut_steps >= LEFT_S * control_hz and (gripper - empty) * (empty - open_) > 0:
+            self.told, self.shut_steps, self.gripped = None, 0, False
 
 
 def remember(goals: Tensor, place: Sequence[int], so_far: Sequence[SoFar]) -> Tensor:
@@ -48,7 +64,7 @@ def remember(goals: Tensor, place: Sequence[int], so_far: Sequence[SoFar]) -> Te
     """
     columns, goals = list(place), goals.clone()
     for goal, episode in zip(goals, so_far, strict=True):
-        if not episode.shut:
+        if not episode.shut_steps:
             episode.looks.append(goal[:, columns])
             goal[:, columns] = torch.stack(episode.looks).quantile(0.5, dim=0)
     return goals

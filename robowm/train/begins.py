@@ -1,9 +1,13 @@
-"""Grippers before their first grip."""
+"""Grippers before their first grip, and when they hold something."""
 
 import numpy as np
 
 from robowm.policy.keyframes import first_grip, opened
+from robowm.train.astray import in_steps
 from robowm.train.frames import Frames
+
+SHUT_S = 0.6  # after the command they have shut
+SPARE = 0.25  # of how far they shut: things are not all as thick, and not taken at the same place
 
 
 def open_until_told(frames: Frames, rows: np.ndarray) -> float | None:
@@ -30,3 +34,31 @@ def open_until_told(frames: Frames, rows: np.ndarray) -> float | None:
     for start, key in grips.items():
         state[start : key + 1, -1] = width
     return width
+
+
+def empty_from(frames: Frames, rows: np.ndarray, open_: float, control_hz: float) -> float | None:
+    """Beyond which width a gripper that shuts holds nothing.
+
+    Args:
+        frames: as in `open_until_told`.
+        rows: the demonstrations'.
+        open_: how wide grippers are when open, in the robot's unit.
+        control_hz: frames a second.
+
+    Returns:
+        A little further shut than any that held something; None: none held anything.
+    """
+    state, held = frames.columns["observation.state"], list[np.ndarray]()
+    wait = in_steps(SHUT_S, control_hz)
+    for start in np.unique(frames.start[rows]):
+        end = frames.end[start]
+        shut = ~opened(frames.gripper[start:end])
+        begins = np.flatnonzero(shut & np.append(False, ~shut[:-1]))
+        for begin in begins:
+            lasts = int(np.argmin(np.append(shut[begin:], False)))
+            held.append(state[start + begin + wait : start + begin + lasts, -1])
+    width = np.concatenate(held) if held else np.empty(0)
+    if not len(width) or np.median(width) == open_:
+        return None
+    furthest = width.min() if np.median(width) < open_ else width.max()
+    return float(furthest + SPARE * (furthest - open_))

@@ -12,7 +12,7 @@ from robowm.artefact import directory_sha256, open_stage
 from robowm.latent.reality.truth import column_names
 from robowm.policy.control_map import DECODER
 from robowm.train.batches import batches
-from robowm.train.begins import open_until_told
+from robowm.train.begins import empty_from, open_until_told
 from robowm.train.build_policy import (
     LEAST_DEVIATION,
     PRETRAINED,
@@ -162,15 +162,29 @@ def look_ahead(
         scale = mean, np.maximum(deviation, LEAST_DEVIATION)
         know_scale(policy, scale, stats["action"], frames.columns["action"][rows])
         if isinstance(decoder, GoalDecoder) and config.state_places:
-            width = open_until_told(frames, np.arange(plan.demonstrated))
-            known = None if width is None else float((width - scale[0][-1]) / scale[1][-1])
-            config.open_gripper = known
+            know_gripper(policy, frames, np.arange(plan.demonstrated), scale)
     hand = plan.config.hand_steps, plan.config.train.seed
     goals = find_goals(frames, config, names, hand)
     seen = None if goals is None else goals.eyes
     if isinstance(decoder, GoalDecoder) and seen is not None and scale is not None:
         decoder.reader.know_cameras(seen.cameras(*scale), seen.looks, scale)
     return goals
+
+
+def know_gripper(
+    policy: "VipraPolicy",
+    frames: Frames,
+    rows: np.ndarray,
+    scale: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """How wide the gripper of demonstrations is, open and empty, normalised by `scale`."""
+    config = policy.config
+    open_ = open_until_told(frames, rows)
+    if open_ is not None:
+        empty = empty_from(frames, rows, open_, config.control_hz)
+        mean, deviation = (float(numbers[-1]) for numbers in scale)
+        config.open_gripper = (open_ - mean) / deviation
+        config.empty_gripper = None if empty is None else (empty - mean) / deviation
 
 
 def save_maps(plan: Plan, work: Path) -> None:

@@ -239,5 +239,8 @@ def test_a_second_look_is_remembered_beside_the_first() -> None:
     expected = torch.cat([(one[..., :3] + other[..., :3]) / 2, other[..., 3:]], dim=-1)
     assert not torch.allclose(expected, other)
     torch.testing.assert_close(chunk, net.head(state, expected))
-    # LeRobot's asynchronous server has no episodes: nothing is remembered
-    torch.testing.assert_close(net.sample(second, ["", ""], state), net.head(state, other))
+    # LeRobot's asynchronous server has no episodes, and who is not to remember does not
+    for more in ([], [None, episodes, False]):
+        torch.testing.assert_close(
+            net.sample(second, ["", ""], state, *more), net.head(state, other)
+        )

@@ -1,5 +1,7 @@
 """What an episode has led to: goals that were seen are remembered, until it grips."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -62,3 +64,25 @@ def test_nothing_is_let_go_that_was_not_held() -> None:
     assert not episode.released and not episode.gripped
     episode.tell([-1.0], closes_upwards=False)
     assert episode.gripped and not episode.released
+
+
+OPEN, EMPTY = 0.08, 0.04
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])  # some states say how far it is shut
+def test_a_gripper_that_holds_nothing_is_opened_again_once_it_has_left(sign: float) -> None:
+    episode = SoFar()
+    episode.tell([1.0, -1.0], closes_upwards=False)
+    for _ in range(7):
+        episode.feel(sign * 0.01, sign * EMPTY, sign * OPEN, control_hz=5.0)
+        assert episode.gripped  # it may still be shutting, or be where it has missed it
+        episode.tell([-1.0], closes_upwards=False)
+    holding = deepcopy(episode)
+    holding.feel(sign * 0.05, sign * EMPTY, sign * OPEN, control_hz=5.0)
+    assert holding.gripped and holding.shut_steps == 8
+    episode.feel(sign * 0.01, sign * EMPTY, sign * OPEN, control_hz=5.0)
+    assert not episode.gripped and episode.told is None
+    episode.tell([1.0], closes_upwards=False)
+    assert not episode.released  # there was nothing to let go
+    holding.tell([1.0], closes_upwards=False)
+    assert holding.released

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robowm.train.begins import open_until_told
+from robowm.train.begins import empty_from, open_until_told
 from robowm.train.frames import Frames
 
 
@@ -49,3 +49,18 @@ def test_a_gripper_that_never_grips_is_left_alone() -> None:
     before = frames.columns["observation.state"].copy()
     assert open_until_told(frames, np.arange(8)) is None
     np.testing.assert_array_equal(frames.columns["observation.state"], before)
+
+
+def test_what_is_shut_further_than_any_that_held_something_is_empty() -> None:
+    frames = frames_of(["oossssssoo", "oosssssss", "sssssssso"])
+    width = frames.columns["observation.state"][:, 1]
+    width[2:5] = 1  # on its way, it may overshoot
+    width[16] = 4  # a thin one
+    width[19:27] = 0  # who begins shut holds nothing
+    assert empty_from(frames, np.arange(28), 8.0, control_hz=5.0) == 4 - 0.25 * 4
+    width[:] = 10 - width  # some states say how far it is shut
+    assert empty_from(frames, np.arange(28), 2.0, control_hz=5.0) == 6 + 0.25 * 4
+
+
+def test_whether_something_is_held_is_not_known_of_grips_that_do_not_last() -> None:
+    assert empty_from(frames_of(["oosso", "oooo"]), np.arange(9), 8.0, control_hz=5.0) is None
