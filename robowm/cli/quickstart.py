@@ -1,4 +1,4 @@
-"""The main job end to end, small, on this machine: about 12 minutes on two cores.
+"""The main job end to end, small, on this machine: 5 to 25 minutes on two cores.
 
 Films action-free video of several arms, ingests, labels, pretrains; records ten demonstrations;
 trains one policy from the world model and one from scratch; evaluates both on the same fifty

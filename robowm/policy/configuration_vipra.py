@@ -60,8 +60,8 @@ class VipraConfig(PreTrainedConfig):
     subgoals: int = 2
     """keyframes (gripper changes, the end) whose proprioception is foretold; 0: none"""
     remember_goals: bool = True
-    """while nothing is held, go for the median of where all looks saw the goals, not for where the
-    last one does: for things that lie still until they are taken; `goals` only"""
+    """while nothing is held, go for the median of where the last looks saw the goals, not for where
+    the very last one does: for things that lie still until they are taken; `goals` only"""
     subgoal_weight: float = 1.0
     """weight of the subgoals' L1 beside the flow-matching loss, where they are known"""
     place_weight: float = 0.3

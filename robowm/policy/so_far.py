@@ -1,12 +1,14 @@
 """What a running episode has led to, of which its last picture says little."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-LEFT_S = 1.5
+LEFT_S = 1.5  # after the command a gripper has shut, and the hand has left
+MOST_LOOKS = 64  # an arm may wait for hours, and what it waits for may be moved meanwhile
 
 
 @dataclass
@@ -16,9 +18,9 @@ class SoFar:
     Attributes:
         told: what the gripper was told last, normalised; None: nothing yet.
         shut_steps: for how many steps it has now been told to be shut.
-        gripped: whether it has ever been.
-        released: whether it has then been told to let go.
-        looks: of each look since the gripper was last told to open, where the hand's goals were
+        gripped: whether it has been, and not in vain.
+        released: whether it has been told to let go of something.
+        looks: of the last looks since the gripper was told to open, where the hand's goals were
             seen, (G, 3), normalised; none while it is shut.
     """
 
@@ -26,7 +28,7 @@ class SoFar:
     shut_steps: int = 0
     gripped: bool = False
     released: bool = False
-    looks: list[Tensor] = field(default_factory=list)
+    looks: deque[Tensor] = field(default_factory=lambda: deque(maxlen=MOST_LOOKS))
 
     def tell(self, gripper: Sequence[float], closes_upwards: bool) -> None:
         """The gripper is told all these, one after another."""
@@ -50,11 +52,12 @@ class SoFar:
             control_hz: steps a second.
         """
         if self.shut_steps >= LEFT_S * control_hz and (gripper - empty) * (empty - open_) > 0:
+            # as at first, so that to open is no change for which a chunk is followed to its end
             self.told, self.shut_steps, self.gripped = None, 0, False
 
 
 def remember(goals: Tensor, place: Sequence[int], so_far: Sequence[SoFar]) -> Tensor:
-    """Goals (B, G, S), with their place, columns of S, the median of all looks at them, where
+    """Goals (B, G, S), with their place, columns of S, the median of the looks at them, where
     nothing is held.
 
     A hand that is near what it goes for covers it, and a goal that is seen anew at each step then
@@ -66,5 +69,5 @@ def remember(goals: Tensor, place: Sequence[int], so_far: Sequence[SoFar]) -> Te
     for goal, episode in zip(goals, so_far, strict=True):
         if not episode.shut_steps:
             episode.looks.append(goal[:, columns])
-            goal[:, columns] = torch.stack(episode.looks).quantile(0.5, dim=0)
+            goal[:, columns] = torch.stack(tuple(episode.looks)).quantile(0.5, dim=0)
     return goals

@@ -1,8 +1,10 @@
 """Grippers before their first grip, and when they hold something."""
 
+from itertools import pairwise
+
 import numpy as np
 
-from robowm.policy.keyframes import first_grip, opened
+from robowm.policy.keyframes import first_grip, keyframes, opened
 from robowm.train.astray import in_steps
 from robowm.train.frames import Frames
 
@@ -52,11 +54,11 @@ def empty_from(frames: Frames, rows: np.ndarray, open_: float, control_hz: float
     wait = in_steps(SHUT_S, control_hz)
     for start in np.unique(frames.start[rows]):
         end = frames.end[start]
-        shut = ~opened(frames.gripper[start:end])
-        begins = np.flatnonzero(shut & np.append(False, ~shut[:-1]))
-        for begin in begins:
-            lasts = int(np.argmin(np.append(shut[begin:], False)))
-            held.append(state[start + begin + wait : start + begin + lasts, -1])
+        gripper = frames.gripper[start:end]
+        open_now = opened(gripper)
+        for begin, until in pairwise(keyframes(gripper)):
+            if begin and open_now[begin - 1] and not open_now[begin]:
+                held.append(state[start + begin + wait : start + until, -1])
     width = np.concatenate(held) if held else np.empty(0)
     if not len(width) or np.median(width) == open_:
         return None

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from robowm.policy.so_far import SoFar, remember
+from robowm.policy.so_far import MOST_LOOKS, SoFar, remember
 
 PLACE = (0, 1, 2)
 
@@ -56,6 +56,14 @@ def test_episodes_side_by_side_remember_their_own() -> None:
     two[0].tell([1.0, -1.0], closes_upwards=False)
     found = remember(goals_at(7.0, 7.0), PLACE, two)
     assert found[:, 0, 0].tolist() == [7.0, 3.0]  # the mean of the two in the middle
+
+
+def test_an_arm_that_waits_goes_where_the_thing_was_moved_to() -> None:
+    episode = SoFar()
+    for x in [0.0] * 1000 + [1.0] * (MOST_LOOKS // 2 + 1):
+        found = remember(goals_at(x), PLACE, [episode])
+    assert len(episode.looks) == MOST_LOOKS
+    assert found[0, 0, 0] == 1.0
 
 
 def test_nothing_is_let_go_that_was_not_held() -> None:
