@@ -181,7 +181,7 @@ def ladder_gains(found: dict[str, Any]) -> str:
         [
             (
                 row["arm"],
-                " and ".join(map(str, row["rungs"])),
+                " and ".join(", ".join(map(str, row["rungs"])).rsplit(", ", 1)),
                 str(row["runs"]),
                 *(points(row[part]) for part in ("table", "all")),
             )
