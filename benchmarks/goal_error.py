@@ -4,8 +4,9 @@
 
 The next keyframe (the grasp, then the release) as the head `goals` foretells it from pictures and
 proprioception, against where the demonstration's hand came to rest then: on the ground, in height,
-and in heading. First frames apart, for there nothing but the picture tells what is to be grasped. A
-dataset that shares an episode's seed with what the policy was trained on is refused.
+and in heading. First frames apart, for there nothing but the picture tells what is to be grasped;
+of the later ones those at which something is held once more by themselves: there the goal is where
+it is let go. A dataset that shares an episode's seed with what was trained on is refused.
 """
 
 import json
@@ -94,8 +95,9 @@ def seeds(dataset: Path | str) -> list[tuple[str, int]]:
 
 
 def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
-    """Medians and 90th percentiles at the first frames and at later ones."""
-    rows: dict[str, list[list[float]]] = {"first": [], "later": []}
+    """Medians and 90th percentiles at the first frames, at later ones, and at those of these at
+    which something is held."""
+    rows: dict[str, list[list[float]]] = {"first": [], "later": [], "held": []}
     for episode in range(len(demos)):
         state = demos.column("observation.state", episode)
         names = column_names(demos, "observation.state")
@@ -111,6 +113,8 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
             goal = foretold(controller, frames, state, row, demos.tasks[episode], so_far)
             off = difference(goal, state[ahead[row, 0]], names)
             rows["first" if row == 0 else "later"].append(off)
+            if so_far.gripped and not so_far.released:
+                rows["held"].append(off)
     what_is_off = ("ground_cm", "height_cm", "heading_deg")
     return {
         when: {"frames": len(values)}
@@ -121,6 +125,7 @@ def errors(controller: LeRobotController, demos: Episodes) -> dict[str, Any]:
             for what, share in (("median", 0.5), ("p90", 0.9))
         }
         for when, values in rows.items()
+        if values
     }
 
 
