@@ -30,13 +30,13 @@ from robowm.train.recipe import Recipe
 pytestmark = pytest.mark.slow
 
 TINY: Recipe = recipes.load("policies/vipra").tiny()
+LONGER = replace(TINY.label, train=replace(TINY.label.train, steps=100, batch_size=16))
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> Path:
     root = make_dataset(tmp_path_factory.mktemp("video") / "ds", episodes=12, length=12)
-    config = replace(TINY.label, train=replace(TINY.label.train, steps=100, batch_size=16))
-    label(root, config)
+    label(root, LONGER)
     return root
 
 
@@ -73,8 +73,7 @@ def test_labels_are_columns_that_lerobot_reads(video: Path) -> None:
 
 def test_labelling_again_changes_nothing(video: Path) -> None:
     before = Episodes(video).column("latent_action", 0)
-    config = replace(TINY.label, train=replace(TINY.label.train, steps=100, batch_size=16))
-    assert label(video, config).valid > 0
+    assert label(video, LONGER).valid > 0
     np.testing.assert_array_equal(Episodes(video).column("latent_action", 0), before)
     with pytest.raises(UserError, match="already holds labels 'default', made with other settings"):
         label(video, TINY.label)
