@@ -33,13 +33,15 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def gains(runs: list[dict[str, Any]], arms: tuple[str, ...]) -> list[dict[str, Any]]:
     """Percentage points of each arm above `scratch`, of each rung and of their average, with the
     95 % interval of `over_runs`: run by run (the same draw and seed) and layout by layout. Runs
-    without their fellow do not count, and rungs with fewer runs than others are not averaged."""
+    without their fellow do not count, and rungs of fewer or of other runs are not averaged."""
     rows = []
     for arm in arms if "scratch" in arms else ():
         pairs = {rung: matched(runs, arm, rung) for rung in dict.fromkeys(r["rung"] for r in runs)}
         pairs = {rung: found for rung, found in pairs.items() if found}
-        rungs, most = list(pairs), max((len(found) for found in pairs.values()), default=0)
-        alike = [rung for rung in rungs if len(pairs[rung]) == most]
+        rungs = list(pairs)
+        made = {rung: [key(run) for run, _ in found] for rung, found in pairs.items()}
+        most = max(made.values(), key=len, default=[])
+        alike = [rung for rung in rungs if made[rung] == most]
         averaged = [alike] if len(alike) > 1 else []
         for some in [] if arm == "scratch" else [*([rung] for rung in rungs), *averaged]:
             row: dict[str, Any] = {"arm": arm, "rungs": some, "runs": len(pairs[some[0]])}
@@ -60,12 +62,17 @@ def gains(runs: list[dict[str, Any]], arms: tuple[str, ...]) -> list[dict[str, A
 def matched(
     runs: list[dict[str, Any]], arm: str, rung: int
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """An arm's runs of a rung, each with that of `scratch` of the same draw and seed."""
-    sides: list[dict[tuple[int, int], dict[str, Any]]] = [
-        {(r["draw"], r["seed"]): r for r in runs if (r["arm"], r["rung"]) == (side, rung)}
+    """An arm's runs of a rung, each with that of `scratch` of the same draw and seed, by these."""
+    sides = [
+        {key(r): r for r in runs if (r["arm"], r["rung"]) == (side, rung)}
         for side in (arm, "scratch")
     ]
-    return [(run, sides[1][key]) for key, run in sides[0].items() if key in sides[1]]
+    return [(sides[0][each], sides[1][each]) for each in sorted(sides[0]) if each in sides[1]]
+
+
+def key(run: dict[str, Any]) -> tuple[int, int]:
+    """The draw of the demonstrations, and the training seed."""
+    return run["draw"], run["seed"]
 
 
 def percent(runs: list[dict[str, Any]], task: str) -> np.ndarray:

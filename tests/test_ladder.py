@@ -120,8 +120,14 @@ def test_gains_are_of_matched_runs_and_average_the_rungs(ladder: ModuleType) -> 
     # rung 1 gains alike in every run: only the layouts widen its interval, though runs differ
     assert wide[0] < wide[2] < wide[1]
     assert ladder.gains(runs, ("seen",)) == []
+    both = found[-1]
     found = ladder.gains(runs[:-1], ("scratch", "seen"))  # the last has no fellow: no average
     assert [(row["rungs"], row["runs"]) for row in found] == [([1], 3), ([3], 2)]
+    found = ladder.gains([*runs[:3], *reversed(runs[3:])], ("scratch", "seen"))
+    assert found[-1]["all"]["points"] == pytest.approx(both["all"]["points"])  # in any order
+    others = [run | {"draw": 1} if run["rung"] == 3 else run for run in runs]
+    found = ladder.gains(others, ("scratch", "seen"))  # as many runs, but of another draw
+    assert [(row["rungs"], row["runs"]) for row in found] == [([1], 3), ([3], 3)]
 
 
 def test_runs_of_another_machine_are_kept(ladder: ModuleType, tmp_path: Path) -> None:
