@@ -105,20 +105,20 @@ def test_episode_columns_must_agree(tmp_path: Path) -> None:
 
 
 def test_one_episode_is_read_at_a_time(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
-    root = make_dataset(tmp_path / "ds", episodes=12)
+    root = make_dataset(tmp_path / "ds", episodes=24)
     episodes = Episodes(root)
     before = pa.total_allocated_bytes()
-    frames = [episodes.frames(i, episodes.camera()) for i in range(12)]
+    frames = [episodes.frames(i, episodes.camera()) for i in range(24)]
     held = pa.total_allocated_bytes() - before
     assert held < sum(p.stat().st_size for p in root.glob("data/*/*")) / 6
     (path,) = root.glob("data/*/*")
     pq.write_table(pq.read_table(path), path)  # one row group, as older converters write it
     again = Episodes(root)
-    for i in reversed(range(12)):
+    for i in reversed(range(24)):
         np.testing.assert_array_equal(again.frames(i, again.camera()), frames[i])
     pq.write_table(pq.read_table(path), path, row_group_size=5)  # episodes across several
     again = Episodes(root)
-    for i in range(12):
+    for i in range(24):
         np.testing.assert_array_equal(again.frames(i, again.camera()), frames[i])
         np.testing.assert_array_equal(again.column("episode_index", i), [i] * 9)
 

@@ -1,13 +1,20 @@
 """Makes small clips of known content, in every format that matters."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pytest
+
+from robowm.video import ingest as stage
+from robowm.video.config import IngestConfig
 
 MakeClip = Callable[..., Path]
 FORMATS = {
@@ -83,3 +90,45 @@ def levels() -> Callable[..., np.ndarray]:
         return np.broadcast_to(grey, (len(values), height, width, 3)).copy()
 
     return make
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from robowm.__main__ import main
+stored = 0
+def hook(event, args):
+    global stored
+    if event == "os.rename" and Path(args[1]).parent.name == "clips":
+        stored += 1
+        if stored == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def killed_ingest() -> Callable[..., None]:
+    """`robowm ingest` in a process that dies as it would store its second clip."""
+
+    def run(*words: object) -> None:
+        command = [sys.executable, "-c", KILLED, *map(str, words), "--workers", "1"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The clips that this process has decided on, as it does."""
+    clips: list[Any] = []
+    decide = stage.decide
+
+    def spy(clip: Any, config: IngestConfig) -> Any:
+        clips.append(clip)
+        return decide(clip, config)
+
+    monkeypatch.setattr(stage, "decide", spy)
+    return clips

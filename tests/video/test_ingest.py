@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -95,25 +93,17 @@ def test_stock_lerobot_opens_it(messy, tmp_path) -> None:
         assert row["start_s"] <= mine[0] and mine[-1] < row["end_s"]
 
 
-def test_kill_and_run_again(make_clip, moving, tmp_path) -> None:
-    for n in range(4):
+def test_kill_and_run_again(make_clip, moving, killed_ingest, decided, tmp_path, capsys) -> None:
+    for n in range(5):
         make_clip(f"clips/{n:02d}.mp4", moving(20, seed=n))
-    make_clip("clips/long.mp4", moving(400, seed=4))  # in this one it is killed
     whole = ingest([tmp_path / "clips"], tmp_path / "whole", SMALL, workers=1)
-    out = tmp_path / "out"
-    flags = ["--out", str(out), "--size-px", "16", "--workers", "1"]
-    command = [sys.executable, "-m", "robowm", "ingest", str(tmp_path / "clips"), *flags]
-    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-    cache = tmp_path / ".out.partial/clips"
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and not list(cache.glob("[!.]*/rows.json")):
-            time.sleep(0.005)  # until it has stored its first clip
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    first = {path: path.stat().st_mtime_ns for path in cache.glob("[!.]*/rows.json")}
-    assert 0 < len(first) < 5 and not out.exists()
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "kept" in again.stdout and "Traceback" not in again.stderr
+    words = ["ingest", str(tmp_path / "clips"), "--out", str(tmp_path / "out"), "--size-px", "16"]
+    killed_ingest(*words)
+    cache, out = tmp_path / ".out.partial/clips", tmp_path / "out"
+    assert len(list(cache.glob("[!.]*/rows.json"))) == 1 and not out.exists()
+    decided.clear()
+    assert main([*words, "--workers", "1"]) == 0
+    assert len(decided) == 4 and "kept" in capsys.readouterr().out
     assert _rows(out / "manifest.parquet") == _rows(whole.manifest)
     data = [pq.read_table(root / "data") for root in (out, whole.out)]
     assert data[0].equals(data[1])
