@@ -1,11 +1,9 @@
 """LeRobot's own commands, with no extra flag: they train the policy, resume it, start from it."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -33,35 +31,64 @@ SMALL = {
 }
 
 
-def lerobot(command: str, cwd: Path, *flags: str) -> str:
-    """Run one of LeRobot's commands in a folder; returns what it logged."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"lerobot.scripts.lerobot_{command}", *flags],
-        cwd=cwd,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(cwd / "cache")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stderr
+COMMAND = """
+import importlib, os, sys
+os.chdir(cwd)
+said = os.open("said.txt", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+for stream in (1, 2):
+    os.dup2(said, stream)
+sys.argv = [command, *flags]
+importlib.import_module(f"lerobot.scripts.lerobot_{command}").main()
+"""
 
 
-def lerobot_train(cwd: Path, *flags: str) -> Path:
-    """Run `lerobot-train` in a folder; returns its newest checkpoint."""
-    always = ["--wandb.enable=false", "--num_workers=0", "--batch_size=2"]
-    lerobot("train", cwd, *always, *flags)
-    output = next(f.partition("=")[2] for f in flags if f.startswith("--output_dir"))
-    return cwd / output / "checkpoints" / "last" / "pretrained_model"
+@pytest.fixture(scope="module")
+def lerobot(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """lerobot(command, folder, *flags): runs one of LeRobot's commands there; what it logged.
+
+    Each in a process of its own, forked from one that has imported LeRobot: that takes 12 s.
+    """
+    forkserver, cache = get_context("forkserver"), tmp_path_factory.mktemp("cache")
+    forkserver.set_forkserver_preload(["lerobot.scripts.lerobot_train"])
+
+    def run(command: str, cwd: Path, *flags: str) -> str:
+        names = {"command": command, "cwd": str(cwd), "flags": flags}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HF_HUB_OFFLINE", "1")
+            patch.setenv("HF_DATASETS_CACHE", str(cache))
+            process = forkserver.Process(target=exec, args=(COMMAND, names))
+            process.start()
+        process.join()
+        said = (cwd / "said.txt").read_text()
+        assert process.exitcode == 0, said[-3000:]
+        return said
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def train(lerobot: Callable[..., str]) -> Callable[..., Path]:
+    """train(folder, *flags): runs `lerobot-train` there; its newest checkpoint."""
+
+    def run(cwd: Path, *flags: str) -> Path:
+        always = ["--wandb.enable=false", "--num_workers=0", "--batch_size=2"]
+        lerobot("train", cwd, *always, *flags)
+        output = next(f.partition("=")[2] for f in flags if f.startswith("--output_dir"))
+        return cwd / output / "checkpoints" / "last" / "pretrained_model"
+
+    return run
 
 
 @pytest.fixture(scope="module")
 def trained(
-    tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]
+    train: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    make_dataset: Callable[..., Path],
 ) -> tuple[Path, Path]:
     """A folder with a dataset, and the checkpoint of two steps from scratch."""
     cwd = tmp_path_factory.mktemp("lerobot")
     make_dataset(cwd / "demos", actions=True)
-    checkpoint = lerobot_train(
+    checkpoint = train(
         cwd,
         "--policy.type=vipra",
         *(f"--policy.{name}={value}" for name, value in SMALL.items()),
@@ -84,21 +111,21 @@ def test_it_trains_from_scratch(trained: tuple[Path, Path]) -> None:
     assert config["output_features"]["action"]["shape"] == [2]
 
 
-def test_it_resumes(trained: tuple[Path, Path]) -> None:
+def test_it_resumes(train: Callable[..., Path], trained: tuple[Path, Path]) -> None:
     cwd, checkpoint = trained
     before = (checkpoint / "model.safetensors").read_bytes()
     said = f"--config_path={checkpoint / 'train_config.json'}"
-    newest = lerobot_train(cwd, said, "--resume=true", "--output_dir=run", "--steps=3")
+    newest = train(cwd, said, "--resume=true", "--output_dir=run", "--steps=3")
     assert json.loads((newest / "train_config.json").read_text())["steps"] == 3
     assert (newest / "model.safetensors").read_bytes() != before
 
 
 def test_pretrained_features_are_kept_when_it_resumes(
-    trained: tuple[Path, Path], make_dino: Callable[[Path], Path]
+    train: Callable[..., Path], trained: tuple[Path, Path], make_dino: Callable[[Path], Path]
 ) -> None:
     """Once trained with, an encoder's weights are no longer needed, nor is their place known."""
     cwd, dino = trained[0], make_dino(trained[0] / "secret" / "dino")
-    checkpoint = lerobot_train(
+    checkpoint = train(
         cwd,
         "--policy.type=vipra",
         f"--policy.pretrained={dino}",
@@ -117,15 +144,15 @@ def test_pretrained_features_are_kept_when_it_resumes(
     assert json.loads((checkpoint / "config.json").read_text())["pretrained_shape"]["width"] == 12
     assert "secret" not in "".join(path.read_text() for path in checkpoint.glob("*.json"))
     said = f"--config_path={checkpoint / 'train_config.json'}"
-    newest = lerobot_train(cwd, said, "--resume=true", "--output_dir=features", "--steps=2")
+    newest = train(cwd, said, "--resume=true", "--output_dir=features", "--steps=2")
     kept = load_file(newest / "model.safetensors")
     for name, value in weights.items():
         assert kept[f"decoder.backbone.pretrained.network.{name}"].equal(value), name
 
 
-def test_it_starts_from_a_policy(trained: tuple[Path, Path]) -> None:
+def test_it_starts_from_a_policy(train: Callable[..., Path], trained: tuple[Path, Path]) -> None:
     cwd, checkpoint = trained
-    tuned = lerobot_train(
+    tuned = train(
         cwd,
         f"--policy.path={checkpoint}",
         "--policy.device=cpu",
@@ -139,7 +166,7 @@ def test_it_starts_from_a_policy(trained: tuple[Path, Path]) -> None:
     assert json.loads((tuned / "config.json").read_text())["width"] == SMALL["width"]
 
 
-def test_it_drives_the_emulated_arm(tmp_path: Path) -> None:
+def test_it_drives_the_emulated_arm(lerobot: Callable[..., str], tmp_path: Path) -> None:
     config = VipraConfig(
         device="cpu",
         **SMALL,
