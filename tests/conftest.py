@@ -139,30 +139,44 @@ def make_dino() -> Callable[[Path], Path]:
     return make
 
 
-KILLED_COMMIT = """
+KILLED = """
 import json, os, signal, sys
 from pathlib import Path
+from robowm.__main__ import main
 from robowm.swap import commit
-root, moves, last = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+call, last, into, *words = sys.argv[1:]
 seen = 0
 def hook(event, args):
     global seen
-    seen += event == "os.rename"
-    if event == "os.rename" and seen == last:
+    counts = event == "os.rename" and into in ("", Path(args[1]).parent.name)
+    seen += counts
+    if counts and seen == int(last):
         os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hook)
-commit(root, [(Path(new), Path(target)) for new, target in moves])
+eval(call)
 """
 
 
 @pytest.fixture(scope="session")
-def killed_commit() -> Callable[..., None]:
+def killed() -> Callable[..., None]:
+    """killed(call, *words, last, into=""): evaluates `call`, an expression of `main`, `commit` and
+    `words`, in a process that dies before its rename `last` into a folder named `into`, or any."""
+
+    def run(call: str, *words: str, last: int, into: str = "") -> None:
+        command = [sys.executable, "-c", KILLED, call, str(last), into, *words]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def killed_commit(killed: Callable[..., None]) -> Callable[..., None]:
     """`robowm.swap.commit` in a process that dies before its rename `last`; 1 is the journal's."""
+    call = "commit(Path(words[0]), [(Path(n), Path(t)) for n, t in json.loads(words[1])])"
 
     def commit(root: Path, moves: list[tuple[Path, Path]], last: int) -> None:
         pairs = json.dumps([[str(path) for path in move] for move in moves])
-        words = [sys.executable, "-c", KILLED_COMMIT, str(root), pairs, str(last)]
-        done = subprocess.run(words, capture_output=True, text=True)
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        killed(call, str(root), pairs, last=last)
 
     return commit

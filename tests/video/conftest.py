@@ -1,8 +1,5 @@
 """Makes small clips of known content, in every format that matters."""
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -92,30 +89,12 @@ def levels() -> Callable[..., np.ndarray]:
     return make
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from robowm.__main__ import main
-stored = 0
-def hook(event, args):
-    global stored
-    if event == "os.rename" and Path(args[1]).parent.name == "clips":
-        stored += 1
-        if stored == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-main(sys.argv[1:])
-"""
-
-
 @pytest.fixture
-def killed_ingest() -> Callable[..., None]:
+def killed_ingest(killed: Callable[..., None]) -> Callable[..., None]:
     """`robowm ingest` in a process that dies as it would store its second clip."""
 
-    def run(*words: object) -> None:
-        command = [sys.executable, "-c", KILLED, *map(str, words), "--workers", "1"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == -signal.SIGKILL, done.stderr
+    def run(*words: str) -> None:
+        killed("main(words)", *words, "--workers", "1", last=2, into="clips")
 
     return run
 
