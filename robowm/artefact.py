@@ -2,7 +2,8 @@
 
 Every stage writes one directory. While it runs, its files live in `.NAME.partial` next to the
 target, so a killed stage leaves no half artefact and finds its checkpoints when it is run again.
-`robowm.json` in the directory says what it is and which settings made it.
+`robowm.json` in the directory says what it is and which settings made it. The same command given
+twice at once does not mix: the second is refused while the first is at work (`robowm.hold`).
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import Any
 
 from robowm import __version__
 from robowm.errors import UserError
+from robowm.hold import hold, let_go
 
 CARD = "robowm.json"
 
@@ -44,6 +46,7 @@ class Stage:
         if self.out.is_dir():  # empty: open_stage refused anything else
             self.out.rmdir()
         self.work.rename(self.out)
+        let_go(self.out)
 
 
 def open_stage(out: Path, kind: str, settings: Any, replace: bool = False) -> Stage:
@@ -57,7 +60,8 @@ def open_stage(out: Path, kind: str, settings: Any, replace: bool = False) -> St
             until the caller swaps it for the sealed work.
 
     Raises:
-        UserError: `out` holds something else, or cannot be written.
+        UserError: `out` holds something else, cannot be written, or is being written by another
+            process.
     """
     out = Path(out)
     card = {"kind": kind, "robowm": __version__, "settings": plain(settings)}
@@ -81,9 +85,14 @@ def open_stage(out: Path, kind: str, settings: Any, replace: bool = False) -> St
 def _begin(out: Path, work: Path, card: dict[str, Any]) -> Path:
     """The working directory, with what an earlier run of the same settings left in it."""
     try:
-        if work.is_dir() and (read_card(work) or {}).get("settings") != card["settings"]:
-            shutil.rmtree(work)
         work.mkdir(parents=True, exist_ok=True)
+        if not hold(work):
+            raise UserError(
+                f"--out {out} is being written by another process; expected one that nobody "
+                "writes. Wait for that process or stop it: this command then goes on."
+            )
+        if (read_card(work) or {}).get("settings") != card["settings"]:
+            _empty(work)
         write_json(work / CARD, card)
     except OSError as error:
         raise UserError(
@@ -91,6 +100,14 @@ def _begin(out: Path, work: Path, card: dict[str, Any]) -> Path:
             "this user may create files in."
         ) from error
     return work
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def read_card(directory: Path) -> dict[str, Any] | None:

@@ -1,11 +1,16 @@
 """Directories are whole or absent; the same command goes on, another one is refused."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
 
 import pytest
 
 from robowm.artefact import directory_sha256, open_stage, read_card, write_json
 from robowm.errors import UserError
+from robowm.hold import hold, let_go
 
 
 def test_a_finished_stage_is_recognised(tmp_path: Path) -> None:
@@ -25,6 +30,32 @@ def test_a_killed_stage_goes_on_with_the_same_settings_only(tmp_path: Path) -> N
     (first.work / "half").write_text("x")
     assert (open_stage(tmp_path / "m", "thing", {"steps": 1}).work / "half").exists()
     assert not (open_stage(tmp_path / "m", "thing", {"steps": 2}).work / "half").exists()
+
+
+OPENED = """
+import sys; from pathlib import Path; from robowm.artefact import open_stage
+stage = open_stage(Path(sys.argv[1]), "thing", {"steps": 1})
+(stage.work / "half").write_text("x"); print("open", flush=True); sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("end", [Popen.kill, lambda process: process.stdin.close()])
+def test_one_process_at_a_time(tmp_path: Path, end: Callable[[Any], None]) -> None:
+    out = tmp_path / "m"
+    command = [sys.executable, "-c", OPENED, str(out)]
+    with Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "open\n"
+        for steps in (1, 2):
+            with pytest.raises(UserError, match="is being written by another process; expected"):
+                open_stage(out, "thing", {"steps": steps})
+        assert (tmp_path / ".m.partial" / "half").read_text() == "x"
+        end(other)
+        other.wait()
+    stage = open_stage(out, "thing", {"steps": 1})
+    assert (stage.work / "half").exists()
+    stage.finish()
+    assert hold(out)  # finished: held by nobody, and this process may
+    let_go(out)
 
 
 def test_other_contents_are_never_touched(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ LIBRARY = CHECKOUT / "robowm"
 MAX_LINES = 400
 
 BASE = {"__init__", "artefact", "batch", "columns", "episodes", "errors", "progress"}
-BASE |= {"machine", "statistics", "swap"}
+BASE |= {"hold", "machine", "statistics", "swap"}
 LEARNT = BASE | {"nn", "video", "motion", "metrics"}
 MODELS = LEARNT | {"latent", "world"}
 # What each module or package directly under robowm/ may import, besides itself.

@@ -34,6 +34,8 @@ class LatentActionConfig:
 
     size_px: int = 128
     """side of the square frames, pixels; a multiple of 32"""
+    stride_s: float | None = None
+    """time between the two frames; none takes that of the dataset on which it is trained"""
     width: int = 32
     """channels of encoder and decoder on their 16x16 grid"""
     depth: int = 2

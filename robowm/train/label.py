@@ -1,7 +1,7 @@
 """The stage `label`: from frames to one latent action per transition, written into the dataset."""
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,13 @@ from robowm.nn.directory import (
     save_model,
 )
 from robowm.train.frames import held_out
-from robowm.train.label_vipra import Labelled, ViPRALabelConfig, label_windows, portable
+from robowm.train.label_vipra import (
+    Labelled,
+    ViPRALabelConfig,
+    check_fit,
+    label_windows,
+    portable,
+)
 from robowm.train.labels_on_disk import commit_labels, open_labels, provenance_of, stage_labels
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 
@@ -77,7 +83,8 @@ def label(
         pictures.
 
     Raises:
-        UserError: not a dataset, no transition in it, or labels made with other settings.
+        UserError: not a dataset, no transition in it, frames of another size or rate than the
+            labeller's, or labels made with other settings.
     """
     episodes = Episodes(dataset)
     key = episodes.camera(camera)
@@ -156,14 +163,11 @@ def _build(
     config: LabelConfig, model: str | None, episodes: Episodes, camera: str
 ) -> LatentActionModel:
     directory = resolve(model) if model else None
-    shape = read_config(directory, KIND, LatentActionConfig) if directory else config.model
-    height, width = episodes.features[camera]["shape"][:2]
-    if (height, width) != (shape.size_px, shape.size_px):
-        raise UserError(
-            f"{episodes.root} has frames of {width}x{height} pixels; the labeller expects "
-            f"{shape.size_px}x{shape.size_px}. Ingest with --size-px {shape.size_px}, or set "
-            "--model.size-px."
-        )
+    if directory:
+        shape = read_config(directory, KIND, LatentActionConfig)
+    else:
+        shape = replace(config.model, stride_s=config.model.stride_s or 1 / episodes.fps)
+    check_fit(episodes, camera, shape)
     torch.manual_seed(config.train.seed)
     network = LatentActionModel(shape)
     if directory:

@@ -142,7 +142,9 @@ def portable[C](config: C) -> C:
     return replace(config, model=replace(c, loss=loss, backbone=backbone))
 
 
-def check_fit(episodes: Episodes, camera: str, shape: ViPRALatentConfig) -> None:
+def check_fit(
+    episodes: Episodes, camera: str, shape: ViPRALatentConfig | LatentActionConfig
+) -> None:
     """Refuse a dataset whose frames the labeller was not made for.
 
     Raises:
@@ -153,14 +155,16 @@ def check_fit(episodes: Episodes, camera: str, shape: ViPRALatentConfig) -> None
     if (height, width) != (size, size):
         raise UserError(
             f"{episodes.root} has frames of {width}x{height} pixels; the labeller expects "
-            f"{size}x{size}. Ingest with --size-px {size}, or set --model.size-px."
+            f"{size}x{size}. Ingest with --size-px {size}, or train one with --model.size-px."
         )
+    if shape.stride_s is None:  # a pair labeller of before it was written down
+        return
     ratio = episodes.fps * shape.stride_s
     if not 1 / RATE_WITHIN <= ratio <= RATE_WITHIN:
         raise UserError(
-            f"{episodes.root} has {episodes.fps} frames a second; the labeller's windows have "
-            f"{1 / shape.stride_s:.3g}. Ingest with --fps {round(1 / shape.stride_s)}, or set "
-            "--model.stride-s."
+            f"{episodes.root} has {episodes.fps} frames a second; the labeller expects "
+            f"{1 / shape.stride_s:.3g}. Ingest with --fps {round(1 / shape.stride_s)}, or "
+            "train one with --model.stride-s."
         )
 
 

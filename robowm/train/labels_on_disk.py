@@ -22,6 +22,7 @@ from robowm.episodes import (
     labels_directory,
 )
 from robowm.errors import UserError, nearest
+from robowm.hold import let_go
 from robowm.latent.labeller import KIND
 from robowm.latent.model import LatentActionConfig
 from robowm.latent.vipra_model import ViPRALatentConfig
@@ -151,6 +152,7 @@ def read_provenance(dataset: Path) -> dict[str, Any]:
 def commit_labels(dataset: Path, moves: list[Move], stage: Stage) -> None:
     """Put a sealed stage and the staged columns in place, all of it or nothing."""
     commit(Path(dataset), [*moves, (stage.work, stage.out)])
+    let_go(stage.out)
 
 
 def has_labels(dataset: Path, labels: str = DEFAULT_LABELS) -> bool:

@@ -149,7 +149,7 @@ def test_another_dataset_is_labelled_by_the_family_of_the_labeller(
 def test_what_does_not_fit_is_refused(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
     root = make_dataset(tmp_path / "ds", episodes=1)
     slow = replace(CONFIG, model=replace(CONFIG.model, stride_s=0.5))
-    with pytest.raises(UserError, match="has 10 frames a second; the labeller's windows have 2"):
+    with pytest.raises(UserError, match="has 10 frames a second; the labeller expects 2"):
         label(root, slow)
     large = replace(CONFIG, model=replace(CONFIG.model, size_px=64))
     with pytest.raises(UserError, match="32x32 pixels; the labeller expects 64x64"):

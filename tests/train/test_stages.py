@@ -1,6 +1,7 @@
 """label, pretrain, finetune on moving squares: they learn, and write what lerobot reads."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,24 @@ def test_a_trained_labeller_labels_other_data_alike(
         )
     pretrain([video, other], tmp_path / "world", TINY.pretrain)
     assert (tmp_path / "world" / "model.safetensors").is_file()
+
+
+def test_a_labeller_is_of_one_frame_rate(
+    video: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    trained = str(video / "labels" / "model")
+    fast = make_dataset(tmp_path / "fast", episodes=1, fps=30)
+    with pytest.raises(UserError, match=r"has 30 frames a second; the labeller expects 10\. "):
+        label(fast, TINY.label, model=trained)
+    assert "latent_action" not in Episodes(fast).features
+    near = make_dataset(tmp_path / "near", episodes=1, fps=15)
+    assert label(near, TINY.label, model=trained).valid > 0
+    before = json.loads((video / "labels" / "model" / "config.json").read_text())
+    assert before.pop("stride_s") == 0.1
+    older = tmp_path / "older"  # of before the rate was written down: taken as it is
+    shutil.copytree(video / "labels" / "model", older)
+    (older / "config.json").write_text(json.dumps(before))
+    assert label(fast, TINY.label, model=str(older)).valid > 0
 
 
 def test_labels_of_two_labellers_are_not_mixed(
