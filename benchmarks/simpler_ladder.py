@@ -27,7 +27,7 @@ from typing import Any
 
 import _steps
 import tyro
-from _ladder import TASKS, gains, table
+from _ladder import TASKS, gains, recovered, table
 from _versions import commit, made_with
 
 from robowm.artefact import plain, write_json
@@ -151,6 +151,7 @@ def write(args: Args, results: list[dict[str, Any]]) -> None:
             "runs": results,
             "table": table(results),
             "gains": gains(results, arms),
+            "recovered": recovered(results),
             **made_with("robowm", "torch", "lerobot", "mani_skill"),
         },
     )

@@ -190,6 +190,27 @@ def ladder_gains(found: dict[str, Any]) -> str:
     )
 
 
+def ladder_recovered(found: dict[str, Any]) -> str:
+    """Percent of what true actions for all the video would gain above `scratch`."""
+
+    def percent(part: dict[str, Any]) -> str:
+        share, *ends = ("-" if end is None else f"{100 * end:.0f}" for end in part["share"])
+        return share if ends == ["-", "-"] else f"{share} ({' to '.join(ends)})"
+
+    return markdown_table(
+        ("arm", "demonstrations a task", "runs", "table tasks", "all"),
+        [
+            (
+                row["arm"],
+                str(row["rung"]),
+                str(row["runs"]),
+                *(percent(row[part]) for part in ("table", "all")),
+            )
+            for row in found["recovered"]
+        ],
+    )
+
+
 def ladder_goals(found: dict[str, Any]) -> str:
     """First frames of held-out layouts: centimetres on the ground and degrees, mean over runs of
     medians, and on the ground of 90th percentiles."""
@@ -244,6 +265,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "simpler_ladder/goals": ladder_goals,
     "simpler_ladder_mended": ladder,
     "simpler_ladder_mended/gains": ladder_gains,
+    "simpler_ladder_mended/recovered": ladder_recovered,
     "simpler_ladder_mended/goals": ladder_goals,
     "simpler_ladder_next": ladder,
     "simpler_ladder_next/gains": ladder_gains,

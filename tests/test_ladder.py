@@ -130,6 +130,29 @@ def test_gains_are_of_matched_runs_and_average_the_rungs(ladder: ModuleType) -> 
     assert [(row["rungs"], row["runs"]) for row in found] == [([1], 3), ([3], 3)]
 
 
+def test_the_share_of_the_ceilings_gain(ladder: ModuleType) -> None:
+    def run(arm: str, seed: int, successes: int) -> dict[str, object]:
+        ends = ["success"] * successes + ["dropped"] * (20 - successes)
+        tasks = {task: {"stages": ends} for task in ladder.TASKS}
+        return {"arm": arm, "rung": 1, "draw": 0, "seed": seed} | tasks
+
+    won = {"scratch": (4, 4, 4), "seen": (10, 11, 12), "ceiling": (14, 14, 14)}
+    runs = [run(arm, seed, n) for arm, each in won.items() for seed, n in enumerate(each)]
+    (row,) = ladder.recovered(runs)
+    share, low, high = row["all"]["share"]
+    assert (row["arm"], row["runs"]) == ("seen", 3) and share == pytest.approx(0.7)
+    assert 0.3 < low < 0.6 and 0.8 < high < 1.1
+    exact = [run(arm, seed, 12) for arm in ("seen", "ceiling") for seed in range(3)]
+    assert ladder.recovered([*runs[:3], *exact])[0]["all"]["share"] == pytest.approx((1, 1, 1), abs=1e-3)
+    worse = [run("seen", seed, 4 - seed) for seed in range(3)]
+    assert ladder.recovered([*runs[:3], *worse, *runs[6:]])[0]["all"]["share"][2] < 0.2
+    assert ladder.recovered([*runs[:3], *runs[3:6]]) == []  # no ceiling
+    (row,) = ladder.recovered([runs[0], runs[3], runs[6]])
+    assert row["all"]["share"] == pytest.approx((0.6, None, None))
+    (row,) = ladder.recovered([*runs[:6], *(run("ceiling", seed, 4) for seed in range(3))])
+    assert row["all"]["share"] == (None, None, None)  # nothing was to be gained
+
+
 def test_runs_of_another_machine_are_kept(ladder: ModuleType, tmp_path: Path) -> None:
     args = ladder.Args(tmp_path, tmp_path / "x.json", rungs=(3,), draws=(0,), seeds=(0,))
     runs = [ladder.Run(args, 3, 0, 0, arm).key | {"commit": "abc"} for arm in args.arms]
