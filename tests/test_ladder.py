@@ -143,7 +143,9 @@ def test_the_share_of_the_ceilings_gain(ladder: ModuleType) -> None:
     assert (row["arm"], row["runs"]) == ("seen", 3) and share == pytest.approx(0.7)
     assert 0.3 < low < 0.6 and 0.8 < high < 1.1
     exact = [run(arm, seed, 12) for arm in ("seen", "ceiling") for seed in range(3)]
-    assert ladder.recovered([*runs[:3], *exact])[0]["all"]["share"] == pytest.approx((1, 1, 1), abs=1e-3)
+    assert ladder.recovered([*runs[:3], *exact])[0]["all"]["share"] == pytest.approx(
+        (1, 1, 1), abs=1e-3
+    )
     worse = [run("seen", seed, 4 - seed) for seed in range(3)]
     assert ladder.recovered([*runs[:3], *worse, *runs[6:]])[0]["all"]["share"][2] < 0.2
     assert ladder.recovered([*runs[:3], *runs[3:6]]) == []  # no ceiling

@@ -12,9 +12,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from robowm.errors import UserError, nearest
 from robowm.sim.experts import EXPERTS
 from robowm.sim.scene import GRIPPERS, Camera, Scene
+from robowm.sim.spaces import observation_space, require_known
 from robowm.sim.stages import COURSES, StageTracker
 
 TASKS = {
@@ -93,23 +93,12 @@ class RobosuiteEnv(gymnasium.Env[Any, np.ndarray]):
         self, config: RobosuiteConfig | None = None, render_mode: str | None = None, **changes: Any
     ) -> None:
         config = config or RobosuiteConfig(**changes)
-        for word, allowed, what in (
-            (config.task, TASKS, "task"),
-            (config.robot, ROBOTS, "robot"),
-        ):
-            if word not in allowed:
-                raise UserError(f"robosuite has no {what} {word!r} here. {nearest(word, allowed)}")
+        require_known("robosuite", task=(config.task, TASKS), robot=(config.robot, ROBOTS))
         self.config = config
         self.render_mode = render_mode
         self.instruction = TASKS[config.task]
         self.max_steps = config.max_steps or MAX_STEPS[config.task]
-        shape = (config.size_px, config.size_px, 3)
-        self.observation_space = gymnasium.spaces.Dict(
-            {
-                "frame": gymnasium.spaces.Box(0, 255, shape, np.uint8),
-                "state": gymnasium.spaces.Box(-2, 2, (len(STATE_NAMES),), np.float32),
-            }
-        )
+        self.observation_space = observation_space(config.size_px, STATE_NAMES, 2)
         self.action_space = gymnasium.spaces.Box(-1, 1, (len(ACTION_NAMES),), np.float32)
         self._scene: Scene | None = None  # built at the first reset: asking for spaces is cheap
         self._camera: Camera | None = None

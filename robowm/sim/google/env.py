@@ -12,10 +12,10 @@ import gymnasium
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from robowm.errors import UserError, nearest
 from robowm.sim.google.link import Seen, Simulator
 from robowm.sim.google.protocol import CONTROL_HZ, build_arguments, trial_of
 from robowm.sim.google.table import PROTOCOLS
+from robowm.sim.spaces import observation_space, require_known
 
 ROBOT = "GoogleRobot"
 # Those of `robowm ingest --recipe rt1 --keep-actions`, so that what learns from RT-1 can be tried.
@@ -75,23 +75,12 @@ class GoogleEnv(gymnasium.Env[Any, np.ndarray]):
         self, config: GoogleConfig | None = None, render_mode: str | None = None, **changes: Any
     ) -> None:
         config = config or GoogleConfig(**changes)
-        for word, allowed, what in (
-            (config.task, PROTOCOLS, "task"),
-            (config.robot, (ROBOT,), "robot"),
-        ):
-            if word not in allowed:
-                raise UserError(f"google has no {what} {word!r}. {nearest(word, allowed)}")
+        require_known("google", task=(config.task, PROTOCOLS), robot=(config.robot, (ROBOT,)))
         self.config = config
         self.render_mode = render_mode
         self.protocol = PROTOCOLS[config.task]
         self.max_steps = config.max_steps or self.protocol.max_steps
-        shape = (config.size_px, config.size_px, 3)
-        self.observation_space = gymnasium.spaces.Dict(
-            {
-                "frame": gymnasium.spaces.Box(0, 255, shape, np.uint8),
-                "state": gymnasium.spaces.Box(-3, 3, (len(STATE_NAMES),), np.float32),
-            }
-        )
+        self.observation_space = observation_space(config.size_px, STATE_NAMES, 3)
         self.action_space = gymnasium.spaces.Box(-ACTION_LIMITS, ACTION_LIMITS)
         self._simulator: Simulator | None = None  # started at the first reset
 

@@ -11,13 +11,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from robowm.errors import UserError, nearest
 from robowm.sim.seeds import EVALUATION
 from robowm.sim.simpler.expert import Expert
 from robowm.sim.simpler.layouts import NUM_EVALUATED, official, random_layouts
 from robowm.sim.simpler.looks import CROPS_PX, Shift, shrink, square
 from robowm.sim.simpler.measures import Tally
 from robowm.sim.simpler.scene import CONTROL_HZ, Privileged, Scene
+from robowm.sim.spaces import observation_space, require_known
 
 ROBOT = "WidowX"
 TASKS = {
@@ -107,25 +107,18 @@ class SimplerEnv(gymnasium.Env[Any, np.ndarray]):
         self, config: SimplerConfig | None = None, render_mode: str | None = None, **changes: Any
     ) -> None:
         config = config or SimplerConfig(**changes)
-        for word, allowed, what in (
-            (config.task, TASKS, "task"),
-            (config.robot, (ROBOT,), "robot"),
-            (config.crop, CROPS_PX, "crop"),
-            (config.layouts, ("official", "random"), "layouts"),
-        ):
-            if word not in allowed:
-                raise UserError(f"simpler has no {what} {word!r}. {nearest(word, allowed)}")
+        require_known(
+            "simpler",
+            task=(config.task, TASKS),
+            robot=(config.robot, (ROBOT,)),
+            crop=(config.crop, CROPS_PX),
+            layouts=(config.layouts, ("official", "random")),
+        )
         self.config = config
         self.render_mode = render_mode
         self.instruction = TASKS[config.task]
         self.max_steps = config.max_steps or MAX_STEPS[config.task]
-        shape = (config.size_px, config.size_px, 3)
-        self.observation_space = gymnasium.spaces.Dict(
-            {
-                "frame": gymnasium.spaces.Box(0, 255, shape, np.uint8),
-                "state": gymnasium.spaces.Box(-2, 2, (len(STATE_NAMES),), np.float32),
-            }
-        )
+        self.observation_space = observation_space(config.size_px, STATE_NAMES, 2)
         self.action_space = gymnasium.spaces.Box(-1, 1, (len(ACTION_NAMES),), np.float32)
         self._scene: Scene | None = None  # built at the first reset: asking for spaces is cheap
 
