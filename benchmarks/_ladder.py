@@ -7,6 +7,7 @@ import scipy.optimize
 from _outcomes import percent as shares
 from _outcomes import spread
 
+from robowm.metrics.bootstrap import Estimate
 from robowm.metrics.hierarchical import over_runs
 
 WIDEST = 10.0  # no share is looked for beyond this, either way
@@ -38,7 +39,8 @@ def gains(runs: list[dict[str, Any]], arms: tuple[str, ...]) -> list[dict[str, A
     without their fellow do not count, and rungs of fewer or of other runs are not averaged."""
     rows = []
     for arm in arms if "scratch" in arms else ():
-        pairs = {rung: matched(runs, arm, rung) for rung in dict.fromkeys(r["rung"] for r in runs)}
+        rungs = list(dict.fromkeys(run["rung"] for run in runs))
+        pairs = {rung: matched(runs, rung, arm, "scratch") for rung in rungs}
         pairs = {rung: found for rung, found in pairs.items() if found}
         rungs = list(pairs)
         made = {rung: [key(run) for run, _ in found] for rung, found in pairs.items()}
@@ -72,20 +74,16 @@ def recovered(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for arm, rung in dict.fromkeys((run["arm"], run["rung"]) for run in runs):
         if arm in ("scratch", "ceiling"):
             continue
-        pairs = [matched(runs, side, rung) for side in (arm, "ceiling")]
-        both = [{key(run): (run, base) for run, base in found} for found in pairs]
-        common = sorted(both[0].keys() & both[1].keys())
-        if not common:
+        found = matched(runs, rung, arm, "ceiling", "scratch")
+        if not found:
             continue
-        row: dict[str, Any] = {"arm": arm, "rung": rung, "runs": len(common)}
+        row: dict[str, Any] = {"arm": arm, "rung": rung, "runs": len(found)}
         for what, tasks in (("all", TASKS), ("table", TASKS[:3])):
+            won = [
+                [percent(list(side), task) for task in tasks] for side in zip(*found, strict=True)
+            ]
             gain, most = (
-                [
-                    percent([side[each][0] for each in common], task)
-                    - percent([side[each][1] for each in common], task)
-                    for task in tasks
-                ]
-                for side in both
+                [one - base for one, base in zip(side, won[2], strict=True)] for side in won[:2]
             )
             row[what] = {"share": fieller(gain, most)}
         rows.append(row)
@@ -97,28 +95,26 @@ def fieller(gain: list[np.ndarray], most: list[np.ndarray]) -> tuple[float | Non
     total = float(np.mean([task.mean() for task in most]))
     share = float(np.mean([task.mean() for task in gain])) / total if total else None
 
-    def end(which: int) -> float | None:
-        def past(k: float) -> float | None:
-            left = [one - k * other for one, other in zip(gain, most, strict=True)]
-            return spread(over_runs(left))[which]
+    def left(k: float) -> Estimate | None:
+        return over_runs([one - k * other for one, other in zip(gain, most, strict=True)]).runs
 
-        ends = past(-WIDEST), past(WIDEST)
-        if None in ends or not ends[0] * ends[1] < 0:  # type: ignore[operator]
+    def end(which: str) -> float | None:
+        def past(k: float) -> float:
+            return float(getattr(left(k), which))
+
+        if past(-WIDEST) * past(WIDEST) >= 0:
             return None
         return float(scipy.optimize.brentq(past, -WIDEST, WIDEST, xtol=1e-4))
 
-    return share, end(1), end(2)
+    return (share, None, None) if left(0) is None else (share, end("low"), end("high"))
 
 
-def matched(
-    runs: list[dict[str, Any]], arm: str, rung: int
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """An arm's runs of a rung, each with that of `scratch` of the same draw and seed, by these."""
-    sides = [
-        {key(r): r for r in runs if (r["arm"], r["rung"]) == (side, rung)}
-        for side in (arm, "scratch")
-    ]
-    return [(sides[0][each], sides[1][each]) for each in sorted(sides[0]) if each in sides[1]]
+def matched(runs: list[dict[str, Any]], rung: int, *arms: str) -> list[tuple[dict[str, Any], ...]]:
+    """A rung's runs of the same draw and seed, one of each arm, by these; what has no fellow in
+    every arm is left out."""
+    sides = [{key(r): r for r in runs if (r["arm"], r["rung"]) == (arm, rung)} for arm in arms]
+    common = set(sides[0]).intersection(*sides)
+    return [tuple(side[each] for side in sides) for each in sorted(common)]
 
 
 def key(run: dict[str, Any]) -> tuple[int, int]:

@@ -11,8 +11,12 @@ from torch import Tensor
 
 from robowm.episodes import Episodes
 from robowm.episodes import held_out as held_out  # its home until reports needed it too
+from robowm.errors import UserError
 from robowm.policy.keyframes import closes_upwards
 from robowm.progress import progress
+
+RATE_WITHIN = 2.0
+"""a dataset's time between frames may differ from a labeller's by this factor, and no more"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,37 @@ class Frames:
     def instructions(self, rows: np.ndarray) -> list[str]:
         """The instruction of each row."""
         return [self.tasks[i] for i in self.task[rows]]
+
+
+def check_fit(episodes: Episodes, camera: str, size_px: int, stride_s: float | None) -> None:
+    """Refuse a dataset whose frames a labeller was not made for.
+
+    Args:
+        episodes: the dataset.
+        camera: its image column.
+        size_px: side of the labeller's frames.
+        stride_s: time between two of them; None: not known, a labeller of before it was kept.
+
+    Raises:
+        UserError: another size, or a rate that differs by more than a factor `RATE_WITHIN`.
+    """
+    height, width = episodes.features[camera]["shape"][:2]
+    if (height, width) != (size_px, size_px):
+        raise UserError(
+            f"{episodes.root} has frames of {width}x{height} pixels; the labeller expects "
+            f"{size_px}x{size_px}. Ingest with --size-px {size_px}, or train one with "
+            "--model.size-px."
+        )
+    if stride_s is None:
+        return
+    if stride_s <= 0:
+        raise UserError(f"--model.stride-s {stride_s}: expected seconds, more than 0.")
+    if not 1 / RATE_WITHIN <= episodes.fps * stride_s <= RATE_WITHIN:
+        raise UserError(
+            f"{episodes.root} has {episodes.fps} frames a second; the labeller expects "
+            f"{1 / stride_s:.3g}. Ingest with --fps {round(1 / stride_s)}, or train one with "
+            "--model.stride-s."
+        )
 
 
 def load_frames(

@@ -25,14 +25,8 @@ from robowm.nn.directory import (
     resolve,
     save_model,
 )
-from robowm.train.frames import held_out
-from robowm.train.label_vipra import (
-    Labelled,
-    ViPRALabelConfig,
-    check_fit,
-    label_windows,
-    portable,
-)
+from robowm.train.frames import check_fit, held_out
+from robowm.train.label_vipra import Labelled, ViPRALabelConfig, label_windows, portable
 from robowm.train.labels_on_disk import commit_labels, open_labels, provenance_of, stage_labels
 from robowm.train.loop import TrainConfig, drop_checkpoints, train
 
@@ -166,8 +160,10 @@ def _build(
     if directory:
         shape = read_config(directory, KIND, LatentActionConfig)
     else:
-        shape = replace(config.model, stride_s=config.model.stride_s or 1 / episodes.fps)
-    check_fit(episodes, camera, shape)
+        shape = config.model
+        if shape.stride_s is None:
+            shape = replace(shape, stride_s=1 / episodes.fps)
+    check_fit(episodes, camera, shape.size_px, shape.stride_s)
     torch.manual_seed(config.train.seed)
     network = LatentActionModel(shape)
     if directory:

@@ -22,12 +22,9 @@ from robowm.latent.window_labeller import WindowLabeller, masked
 from robowm.latent.window_report import MOST, STRIP, draw_strip, judge
 from robowm.nn.directory import resolve, save_model
 from robowm.nn.pretrained import without_place
-from robowm.train.frames import held_out, load_frames
+from robowm.train.frames import check_fit, held_out, load_frames
 from robowm.train.loop import TrainConfig, train
 from robowm.train.windows import WindowStore, find_flow
-
-RATE_WITHIN = 2.0
-"""a dataset's time between frames may differ from `stride_s` by this factor, and no more"""
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def label_windows(
     """
     labeller = WindowLabeller.read(resolve(model)) if model else None
     shape = labeller.config if labeller else config.model
-    check_fit(episodes, camera, shape)
+    check_fit(episodes, camera, shape.size_px, shape.stride_s)
     network = labeller.network if labeller else build(config)
     judges = None if labeller else load_judges(shape.loss, shape.size_px)
     scratch = work / "windows"
@@ -140,32 +137,6 @@ def portable[C](config: C) -> C:
     )
     backbone = replace(c.backbone, weights=without_place(c.backbone.weights))
     return replace(config, model=replace(c, loss=loss, backbone=backbone))
-
-
-def check_fit(
-    episodes: Episodes, camera: str, shape: ViPRALatentConfig | LatentActionConfig
-) -> None:
-    """Refuse a dataset whose frames the labeller was not made for.
-
-    Raises:
-        UserError: another size, or another rate than `stride_s` says.
-    """
-    height, width = episodes.features[camera]["shape"][:2]
-    size = shape.size_px
-    if (height, width) != (size, size):
-        raise UserError(
-            f"{episodes.root} has frames of {width}x{height} pixels; the labeller expects "
-            f"{size}x{size}. Ingest with --size-px {size}, or train one with --model.size-px."
-        )
-    if shape.stride_s is None:  # a pair labeller of before it was written down
-        return
-    ratio = episodes.fps * shape.stride_s
-    if not 1 / RATE_WITHIN <= ratio <= RATE_WITHIN:
-        raise UserError(
-            f"{episodes.root} has {episodes.fps} frames a second; the labeller expects "
-            f"{1 / shape.stride_s:.3g}. Ingest with --fps {round(1 / shape.stride_s)}, or "
-            "train one with --model.stride-s."
-        )
 
 
 def train_windows(

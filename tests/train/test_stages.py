@@ -102,6 +102,10 @@ def test_a_labeller_is_of_one_frame_rate(
     with pytest.raises(UserError, match=r"has 30 frames a second; the labeller expects 10\. "):
         label(fast, TINY.label, model=trained)
     assert "latent_action" not in Episodes(fast).features
+    for stride_s in (0.0, -0.1):
+        timeless = replace(TINY.label, model=replace(TINY.label.model, stride_s=stride_s))
+        with pytest.raises(UserError, match=r"stride-s -?0\..: expected seconds, more than 0"):
+            label(fast, timeless)
     near = make_dataset(tmp_path / "near", episodes=1, fps=15)
     assert label(near, TINY.label, model=trained).valid > 0
     before = json.loads((video / "labels" / "model" / "config.json").read_text())
