@@ -1,11 +1,11 @@
-"""Tables of docs/results.md, made from the JSON files under benchmarks/results/.
+"""Tables of docs/results.md and docs/earlier-heads.md, made from the JSON files under benchmarks/results/.
 
     python benchmarks/tables.py            # write them
     python benchmarks/tables.py --check    # exit code 1 where the page says something else
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`; NAME/PART is another table of the
 same file. To add one: a function below, from what the JSON holds to Markdown, with its name in
-TABLES; and the two marks in the page.
+TABLES; and the two marks in a page.
 """
 
 import difflib
@@ -25,7 +25,7 @@ from robowm.report.words import span
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGE = ROOT / "docs" / "results.md"
+PAGES = tuple(ROOT / "docs" / name for name in ("results.md", "earlier-heads.md"))
 MARKS = re.compile(r"(<!-- table: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -34,9 +34,9 @@ class Args:
     """Flags."""
 
     check: bool = False
-    """write nothing; exit with 1 when the page differs from the results"""
-    page: Path = PAGE
-    """Markdown file with the marks"""
+    """write nothing; exit with 1 when a page differs from the results"""
+    pages: tuple[Path, ...] = PAGES
+    """Markdown files that have the marks between them"""
 
 
 def quickstart(found: dict[str, Any]) -> str:
@@ -276,17 +276,20 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-def fill(page: str, results: Path = RESULTS) -> str:
-    """The page with every table as the results have it.
+def marks(page: str) -> list[str]:
+    """The names of a page's tables.
 
     Raises:
-        ValueError: a mark without its end, a name without a table, or a table without its marks.
+        ValueError: a mark without its end.
     """
     marked = [name for _, name, _, _ in MARKS.findall(page)]
     if len(marked) != page.count("<!-- table:") or len(marked) != page.count("<!-- end -->"):
         raise ValueError("every <!-- table: NAME --> needs its own <!-- end -->, and no other")
-    if odd := sorted(set(marked) ^ set(TABLES)):
-        raise ValueError(f"in the page or in TABLES, but not in both: {', '.join(odd)}")
+    return marked
+
+
+def fill(page: str, results: Path = RESULTS) -> str:
+    """The page with every table as the results have it."""
 
     def filled(match: re.Match[str]) -> str:
         begin, name, _, end = match.groups()
@@ -299,17 +302,30 @@ def fill(page: str, results: Path = RESULTS) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Write the tables, or say where they differ."""
     args = tyro.cli(Args, args=argv, description=__doc__)
-    old = args.page.read_text(encoding="utf-8")
-    try:
-        new = fill(old)
-    except ValueError as error:
-        print(f"{args.page.name}: {error}", file=sys.stderr)
-        return 1
+    pages = {path: path.read_text(encoding="utf-8") for path in args.pages}
+    names: list[str] = []
+    for path, old in pages.items():
+        try:
+            names += marks(old)
+        except ValueError as error:
+            return failed(f"{path.name}: {error}")
+    if odd := sorted(set(names) ^ set(TABLES)):
+        return failed(f"in a page or in TABLES, but not in both: {', '.join(odd)}")
+    new = {path: fill(old) for path, old in pages.items()}
     if args.check:
-        sys.stderr.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True)))
-        return int(new != old)
-    write_text(args.page, new)
+        for path, old in pages.items():
+            lines = difflib.unified_diff(old.splitlines(True), new[path].splitlines(True))
+            sys.stderr.writelines(lines)
+        return int(new != pages)
+    for path, page in new.items():
+        write_text(path, page)
     return 0
+
+
+def failed(why: str) -> int:
+    """Say why nothing was written."""
+    print(why, file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
