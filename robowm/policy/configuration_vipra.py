@@ -62,6 +62,9 @@ class VipraConfig(PreTrainedConfig):
     remember_goals: bool = True
     """while nothing is held, go for the median of where the last looks saw the goals, not for where
     the very last one does: for things that lie still until they are taken; `goals` only"""
+    right_pictures: bool = True
+    """look at first whether the camera was knocked, or the light is another, since the
+    demonstrations, and undo it; `goals` only, with a camera that stands still"""
     subgoal_weight: float = 1.0
     """weight of the subgoals' L1 beside the flow-matching loss, where they are known"""
     place_weight: float = 0.3

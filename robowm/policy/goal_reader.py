@@ -65,16 +65,20 @@ class GoalReader(nn.Module):
         self.heading = Heading(width + WHICH, state_dim, places, vectors) if vectors else None
 
     def know_cameras(
-        self, matrices: Tensor | None, looks: Tensor, scale: tuple[np.ndarray, np.ndarray]
+        self,
+        matrices: Tensor | None,
+        looks: Tensor,
+        scale: tuple[np.ndarray, np.ndarray],
+        rooms: np.ndarray | None = None,
     ) -> None:
         """Read places by these projections from now on; None: do not.
 
         Args:
-            matrices, looks: see `Cameras.know`.
+            matrices, looks, rooms: see `Cameras.know`.
             scale: mean and deviation (S,) of the state, by which it is normalised.
         """
         if matrices is not None:
-            self.cameras.know(matrices, looks)
+            self.cameras.know(matrices, looks, rooms)
         if self.heading is not None:
             for own, value in zip(
                 (self.heading.directions.mean, self.heading.directions.deviation),

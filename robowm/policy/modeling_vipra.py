@@ -4,6 +4,7 @@ from collections import deque
 from typing import Any
 
 import kornia.augmentation as augment
+import numpy as np
 import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION, OBS_STATE
@@ -129,13 +130,13 @@ class VipraPolicy(PreTrainedPolicy):
         `noise` (B, H, A) may be given to make it repeatable, and `so_far`, a SoFar of each of the
         B episodes, in which the look is noted.
         """
-        frames = self._frames(batch)
+        so_far: list[SoFar] | None = kwargs.get("so_far")
+        frames = self._righted(self._frames(batch), so_far)
         config = self.decoder.config
         noise = kwargs.get("noise")
         if noise is None:
             noise = torch.randn(len(frames), config.horizon, config.action_dim)
         noise = noise.to(frames) * self.config.noise_scale
-        so_far: list[SoFar] | None = kwargs.get("so_far")
         state = self._state(batch)
         self._feel(state, so_far)
         state = self._opened(state, so_far)
@@ -149,7 +150,8 @@ class VipraPolicy(PreTrainedPolicy):
         """Normalised subgoals (B, G, S) of the head `goals`, as this look alone shows them."""
         assert isinstance(self.decoder, GoalDecoder)
         state = self._opened(self._state(batch), so_far)
-        return self.decoder.foretell(self._frames(batch), self._task(batch), state, so_far)
+        frames = self._righted(self._frames(batch), so_far)
+        return self.decoder.foretell(frames, self._task(batch), state, so_far)
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Any], **kwargs: Any) -> Tensor:
@@ -205,6 +207,22 @@ class VipraPolicy(PreTrainedPolicy):
             return frames
         small = F.interpolate(frames.flatten(0, 1), (size, size), mode="area")
         return small.unflatten(0, frames.shape[:2])
+
+    def _righted(self, frames: Tensor, so_far: list[SoFar] | None) -> Tensor:
+        """Frames (B, T, 3, S, S) as the demonstrations' camera would have seen them; how it stands
+        is looked for at an episode's first look."""
+        decoder = self.decoder
+        if not (self.config.right_pictures and isinstance(decoder, GoalDecoder)):
+            return frames
+        cameras, righted = decoder.reader.cameras, []
+        for number, moments in enumerate(frames.permute(0, 1, 3, 4, 2).cpu().numpy()):
+            stands = so_far[number].stands if so_far is not None else None
+            if stands is None:
+                stands = cameras.standpoint(moments[-1])
+            if so_far is not None:
+                so_far[number].stands = stands
+            righted.append([stands.undo(moment) for moment in moments])
+        return torch.from_numpy(np.array(righted)).permute(0, 1, 4, 2, 3).to(frames)
 
     def _state(self, batch: dict[str, Any]) -> Tensor:
         """(B, T, S), oldest first; of a single one, T times the same."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from robowm.policy.standpoint import Standpoint
+
 LEFT_S = 1.5  # after the command a gripper has shut, and the hand has left
 MOST_LOOKS = 64  # an arm may wait for hours, and what it waits for may be moved meanwhile
 
@@ -22,6 +24,7 @@ class SoFar:
         released: whether it has been told to let go of something.
         looks: of the last looks since the gripper was told to open, where the hand's goals were
             seen, (G, 3), normalised; none while it is shut.
+        stands: how the camera stands to where it stood; None: not looked for yet.
     """
 
     told: float | None = None
@@ -29,6 +32,7 @@ class SoFar:
     gripped: bool = False
     released: bool = False
     looks: deque[Tensor] = field(default_factory=lambda: deque(maxlen=MOST_LOOKS))
+    stands: Standpoint | None = None
 
     def tell(self, gripper: Sequence[float], closes_upwards: bool) -> None:
         """The gripper is told all these, one after another."""

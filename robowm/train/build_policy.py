@@ -59,6 +59,7 @@ class PolicyConfig:
     place_weight: float = 0.3
     """weight of the cross-entropy of where in the picture the keyframes will be; 0 leaves it out"""
     turn_pictures: bool = True
+    right_pictures: bool = True
     """`goals` finds how the hand will be turned by turning the picture about its place, where the
     state holds the hand's axes; False: it reads it off what is seen there"""
     act_by_ways: bool = True
@@ -140,6 +141,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             state_places=list(place_columns(names)),
             state_vectors=directions_of(names),
             turn_pictures=config.turn_pictures,
+            right_pictures=config.right_pictures,
             action_vectors=motion_of(demos) if use_state and config.act_by_ways else [],
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},

@@ -9,8 +9,10 @@ import torch
 from robowm.motion.extent import Moving, moving
 from robowm.policy.cameras import looks_of, rooms
 from robowm.policy.eye import Eye
+from robowm.policy.standpoint import sized
 from robowm.progress import progress
 from robowm.train.frames import Frames
+from robowm.train.moving_parts import background
 
 MOST_PAIRS = 3000  # an eye needs no more
 AT_ONCE = 50
@@ -25,11 +27,13 @@ class Eyes:
         eyes: K.
         looks: (K, P), of each room, see `robowm.policy.cameras`.
         room: int64 (N,), of each frame; that of video is not known, and 0.
+        rooms: uint8 (K, ROOM_PX, ROOM_PX, 3), what each shows; None where one eye serves several.
     """
 
     eyes: tuple[Eye, ...]
     looks: torch.Tensor
     room: np.ndarray
+    rooms: np.ndarray | None = None
 
     @property
     def error(self) -> float:
@@ -83,7 +87,8 @@ def learn_eyes(
             break
         eyes[k] = eye
     if len(eyes) == len(looks):
-        return Eyes(tuple(eyes[k] for k in range(len(looks))), looks, room)
+        pictures = np.stack([_picture(frames, known & (room == k)) for k in range(len(looks))])
+        return Eyes(tuple(eyes[k] for k in range(len(looks))), looks, room, pictures)
     shared = fitted(np.ones(len(rows), bool)) if len(looks) > 1 else None
     return None if shared is None else Eyes((shared,), looks[:1], np.zeros_like(room))
 
@@ -99,6 +104,12 @@ def _motion(frames: Frames, rows: np.ndarray) -> Moving:
     return Moving(
         np.concatenate([p.extents for p in parts]), np.concatenate([p.flow for p in parts])
     )
+
+
+def _picture(frames: Frames, rows: np.ndarray) -> np.ndarray:
+    """What a room shows, uint8 (ROOM_PX, ROOM_PX, 3), its episodes being these rows, bool (N,)."""
+    shown = [background(frames, start) for start in np.unique(frames.start[rows])]
+    return np.rint(255 * sized(np.median(shown, axis=0).astype(np.uint8))).astype(np.uint8)
 
 
 def _rooms(frames: Frames, known: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:

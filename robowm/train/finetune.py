@@ -113,6 +113,7 @@ def finetune(
     )
     stage.finish(
         eye_error=None if goals is None or goals.eyes is None else goals.eyes.error,
+        righted=None if goals is None else goals.righted,
         outlined=None if goals is None or goals.taken is None else goals.taken.share(),
         result={k: v for k, v in asdict(result).items() if k != "directory"},
         dataset_sha256=[directory_sha256(some.root) for some in plan.demos],
@@ -167,7 +168,7 @@ def look_ahead(
     goals = find_goals(frames, config, names, hand)
     seen = None if goals is None else goals.eyes
     if isinstance(decoder, GoalDecoder) and seen is not None and scale is not None:
-        decoder.reader.know_cameras(seen.cameras(*scale), seen.looks, scale)
+        decoder.reader.know_cameras(seen.cameras(*scale), seen.looks, scale, seen.rooms)
     return goals
 
 

@@ -13,6 +13,7 @@ from robowm.train.eyes import Eyes, learn_eyes
 from robowm.train.frames import Frames
 from robowm.train.hindsight import Taken, what_was_taken
 from robowm.train.rest import steadied, where_at_rest
+from robowm.train.righted import right_films
 from robowm.train.seen_hands import fill_in
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Goals:
         taken: what will be taken next; None: not known anywhere.
         released: float32 (N,), 1 where the hand has let something go before, else 0; None: not
             looked for.
+        righted: episodes of video in which camera or light differed, see `right_films`.
     """
 
     states: np.ndarray
@@ -42,6 +44,7 @@ class Goals:
     eyes: Eyes | None = None
     taken: Taken | None = None
     released: np.ndarray | None = None
+    righted: int = 0
 
     def done(self, rows: np.ndarray) -> np.ndarray:
         """float32 (N,), of rows (N,): 1 where something was let go and nothing will be taken."""
@@ -75,7 +78,10 @@ def find_goals(
     eyes = learn_eyes(frames, states, state_names) if wanted else None
     filmed = np.isnan(states).any(-1)
     places = None if eyes is None else eyes.places(states)
+    righted = 0
     if filmed.any():
+        if config.right_pictures and eyes is not None:
+            righted = right_films(frames, filmed, eyes)
         places = fill_in(frames, eyes, config.state_places, config.control_hz, *hand)
     rows = goal_rows(frames, config.subgoals)
     goals = Goals(states[rows].astype(np.float32), rows, released=let_go(frames))
@@ -86,7 +92,7 @@ def find_goals(
     taken = what_was_taken(frames, places, config.control_hz)
     if filmed.any():
         places = np.where(filmed[:, None], steadied(places, frames.start, frames.end), places)
-    return replace(goals, places=places[rest], eyes=eyes, taken=taken)
+    return replace(goals, places=places[rest], eyes=eyes, taken=taken, righted=righted)
 
 
 def whose_hand_is_seen(goals: Goals, frames: Frames, rows: np.ndarray) -> np.ndarray:

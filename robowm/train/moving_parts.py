@@ -47,8 +47,13 @@ def moving_parts(frames: Frames) -> MovingParts:
     found = []
     with progress("backgrounds", len(starts)) as advance:
         for start in starts:
-            count = frames.end[start] - start
-            some = start + np.linspace(0, count - 1, min(count, MOST_FRAMES)).astype(int)
-            found.append(np.median(frames.pixels[some], axis=0).astype(np.uint8))
+            found.append(background(frames, start))
             advance(1)
     return MovingParts(frames, np.stack(found))
+
+
+def background(frames: Frames, start: int) -> np.ndarray:
+    """uint8 (S, S, 3), what stands still in the episode that begins at this row."""
+    count = frames.end[start] - start
+    some = start + np.linspace(0, count - 1, min(count, MOST_FRAMES)).astype(int)
+    return np.asarray(np.median(frames.pixels[some], axis=0).astype(np.uint8))
