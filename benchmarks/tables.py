@@ -1,4 +1,4 @@
-"""Tables of docs/results.md and docs/earlier-heads.md, made from the JSON files under benchmarks/results/.
+"""Tables of docs/, made from the JSON files under benchmarks/results/.
 
     python benchmarks/tables.py            # write them
     python benchmarks/tables.py --check    # exit code 1 where the page says something else

@@ -44,14 +44,19 @@ class Standpoint:
     @property
     def turned(self) -> bool:
         """Whether it is worth undoing."""
-        corners = _grid(2)
-        moved = cv2.perspectiveTransform(corners, _homography(self.turn, ROOM_PX))
-        return bool(np.abs(moved - corners).max() > LEAST_PX)
+        last = ROOM_PX - 1.0
+        corners = np.array([[[0, 0]], [[last, 0]], [[0, last]], [[last, last]]])
+        return bool(np.abs(self.seen_at(corners) - corners).max() > LEAST_PX)
 
     @property
     def lit(self) -> bool:
         """Whether the light is worth undoing."""
         return bool(np.abs(self.light[:3]).max() + np.abs(self.light[3:]).sum() > LEAST_LIGHT)
+
+    def seen_at(self, pixels: np.ndarray) -> np.ndarray:
+        """Where things are now seen, (N, 1, 2), that were seen at these pixels of a picture of
+        ROOM_PX."""
+        return np.asarray(cv2.perspectiveTransform(pixels, _homography(self.turn, ROOM_PX)))
 
     def undo(self, picture: np.ndarray) -> np.ndarray:
         """As it would have been seen: (S, S, 3), uint8 or float32 in [0, 1], as given.
@@ -130,12 +135,6 @@ def _homography(turn: np.ndarray, side: int) -> np.ndarray:
     middle = (side - 1) / 2
     camera = np.array([[FOCAL * side, 0, middle], [0, FOCAL * side, middle], [0, 0, 1]])
     return np.asarray(camera @ Rotation.from_rotvec(turn).as_matrix() @ np.linalg.inv(camera))
-
-
-def _grid(count: int) -> np.ndarray:
-    """(count**2, 1, 2), pixels from corner to corner."""
-    ticks = np.linspace(0, ROOM_PX - 1, count)
-    return np.stack(np.meshgrid(ticks, ticks), -1).reshape(-1, 1, 2)
 
 
 def _coarse(wanted: np.ndarray, details: np.ndarray) -> np.ndarray:
