@@ -59,9 +59,11 @@ class PolicyConfig:
     place_weight: float = 0.3
     """weight of the cross-entropy of where in the picture the keyframes will be; 0 leaves it out"""
     turn_pictures: bool = True
-    right_pictures: bool = True
     """`goals` finds how the hand will be turned by turning the picture about its place, where the
     state holds the hand's axes; False: it reads it off what is seen there"""
+    right_pictures: bool = True
+    """`goals` notices, in video and at an episode's first look, that the camera was knocked or the
+    light is another than in the demonstrations, and undoes it"""
     act_by_ways: bool = True
     """`goals` acts by shares of the ways to its goals (`robowm.policy.way_head`), where state and
     action are of a hand's place, axes, motion and turn; False: by a plain network"""
