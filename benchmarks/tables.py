@@ -240,6 +240,48 @@ def ladder_goals(found: dict[str, Any]) -> str:
     )
 
 
+def other_bodies(found: dict[str, Any]) -> str:
+    """An arm of the comparison a row: successes, and points above `scratch`, over runs."""
+
+    def figure(spread: list[float | None], form: str) -> str:
+        mean, low, high = (None if end is None else format(end, form) for end in spread)
+        return str(mean) if low is None else f"{mean} ({low} to {high})"
+
+    return markdown_table(
+        ("arm", "what is seen beside the demonstrations", "runs", "won, %", "points above scratch"),
+        [
+            (
+                row["arm"],
+                found["arms"][row["arm"]],
+                str(row["runs"]),
+                figure(row["percent"], ".0f"),
+                figure(row["points"], "+.1f") if "points" in row else "–",
+            )
+            for row in found["table"]
+        ],
+    )
+
+
+def standpoint(found: dict[str, Any]) -> str:
+    """A size of knock a row: how many rooms are known again, and how far off in pixels of 128."""
+
+    def span(part: dict[str, float]) -> str:
+        return f"{part['median']:.1f}, {part['p95']:.1f}"
+
+    return markdown_table(
+        ("turned by up to", "known again", "off by, px (median, 95 %)", "if nothing is undone"),
+        [
+            (
+                f"{row['largest_deg']:.0f}°",
+                f"{row['known']} of {found['clips']}",
+                span(row["astray_px_of_known"]),
+                span(row["before_px"]),
+            )
+            for row in found["knocked"]
+        ],
+    )
+
+
 def experts(found: dict[str, Any]) -> str:
     """An arm a row, with the successes of the expert of each task."""
     rows = {tuple(key.split()): row for key, row in found["rows"].items()}

@@ -18,6 +18,7 @@ ROLLS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
 DETAIL_PX = 3.0
 BORDER_PX = 8
 MOST_ROUNDS, ENOUGH_PX = 25, 0.01
+MOST_TURN = 0.25  # radians; with what is searched for there is no way to it
 OUTLIER = 3.0  # robust standard deviations
 ALIKE = 0.27  # in SIMPLER the same room has 0.33 and more, another one 0.20 and less
 CELLS, STRONG, MOST_BLANK = 8, 0.3, 0.6  # a side; of details; of the cells
@@ -98,7 +99,10 @@ def find(picture: np.ndarray, room: np.ndarray) -> Standpoint:
     details, wanted = _details(seen), _details(known)
     if _blank(wanted) or _blank(details):
         return STILL
-    turn, weights, back = _fitted(wanted, details, _coarse(wanted, details))
+    fitted = _fitted(wanted, details, _coarse(wanted, details))
+    if fitted is None:
+        return STILL
+    turn, weights, back = fitted
     inside = np.isfinite(back)
     alike = float(np.corrcoef(wanted[inside], back[inside])[0, 1])
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -154,8 +158,9 @@ def _coarse(wanted: np.ndarray, details: np.ndarray) -> np.ndarray:
 
 def _fitted(
     wanted: np.ndarray, details: np.ndarray, turn: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The turn (3,), how much each pixel (S, S) counted, and the details (S, S) turned back."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The turn (3,), how much each pixel (S, S) counted, and the details (S, S) turned back; None
+    if it leads nowhere."""
     size, focal, middle = (ROOM_PX, ROOM_PX), FOCAL * ROOM_PX, (ROOM_PX - 1) / 2
     rows, columns = np.mgrid[:ROOM_PX, :ROOM_PX]
     x, y = (columns - middle) / focal, (rows - middle) / focal
@@ -179,6 +184,8 @@ def _fitted(
             (moves * weight) @ moves.T + 1e-6 * np.eye(3), moves @ (weight * off)
         )
         turn = (Rotation.from_rotvec(turn) * Rotation.from_rotvec(step)).as_rotvec()
+        if np.linalg.norm(turn) > MOST_TURN:
+            return None
         if np.abs(step).max() * focal < ENOUGH_PX:
             break
     weights = np.zeros(size)
