@@ -300,6 +300,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quickstart": quickstart,
     "kill_resume": kill_resume,
     "robosuite_experts": experts,
+    "other_bodies": other_bodies,
+    "standpoint": standpoint,
     "simpler_scratch": simpler_scratch,
     "simpler_scratch/goals": goal_errors,
     "simpler_ladder": ladder,
