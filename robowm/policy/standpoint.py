@@ -19,6 +19,7 @@ DETAIL_PX = 3.0
 BORDER_PX = 8
 MOST_ROUNDS, ENOUGH_PX = 25, 0.01
 MOST_TURN = 0.25  # radians; with what is searched for there is no way to it
+HARDLY_TURNED = 0.004  # radians, half a pixel; so little is found without a search
 OUTLIER = 3.0  # robust standard deviations
 ALIKE = 0.27  # in SIMPLER the same room has 0.33 and more, another one 0.20 and less
 CELLS, STRONG, MOST_BLANK = 8, 0.3, 0.6  # a side; of details; of the cells
@@ -99,12 +100,13 @@ def find(picture: np.ndarray, room: np.ndarray) -> Standpoint:
     details, wanted = _details(seen), _details(known)
     if _blank(wanted) or _blank(details):
         return STILL
-    fitted = _fitted(wanted, details, _coarse(wanted, details))
+    # most cameras have not moved: then the coarse search, most of the work, is spared
+    fitted = _fitted(wanted, details, np.zeros(3))
+    if fitted is None or fitted[2] < ALIKE or np.linalg.norm(fitted[0]) > HARDLY_TURNED:
+        fitted = _fitted(wanted, details, _coarse(wanted, details))
     if fitted is None:
         return STILL
-    turn, weights, back = fitted
-    inside = np.isfinite(back)
-    alike = float(np.corrcoef(wanted[inside], back[inside])[0, 1])
+    turn, weights, alike = fitted
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     turned = cv2.warpPerspective(seen, _homography(turn, ROOM_PX), (ROOM_PX, ROOM_PX), flags=how)
     return Standpoint(turn, _relit(turned, known, weights > 0), alike)
@@ -158,9 +160,9 @@ def _coarse(wanted: np.ndarray, details: np.ndarray) -> np.ndarray:
 
 def _fitted(
     wanted: np.ndarray, details: np.ndarray, turn: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """The turn (3,), how much each pixel (S, S) counted, and the details (S, S) turned back; None
-    if it leads nowhere."""
+) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """The turn (3,), how much each pixel (S, S) counted, and the correlation of what is then alike;
+    None if it leads nowhere."""
     size, focal, middle = (ROOM_PX, ROOM_PX), FOCAL * ROOM_PX, (ROOM_PX - 1) / 2
     rows, columns = np.mgrid[:ROOM_PX, :ROOM_PX]
     x, y = (columns - middle) / focal, (rows - middle) / focal
@@ -190,7 +192,8 @@ def _fitted(
             break
     weights = np.zeros(size)
     weights[inside] = weight
-    return turn, weights, back
+    alike = float(np.corrcoef(wanted[inside], back[inside])[0, 1])
+    return turn, weights, alike
 
 
 def _gain(light: np.ndarray, side: int) -> np.ndarray:
