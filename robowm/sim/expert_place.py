@@ -6,7 +6,9 @@ from robowm.sim.grasp import CLOSE, OPEN, UP, Grasp, heading, move, wrap
 from robowm.sim.scene import Privileged
 
 WALLS_M = 0.13  # how far over the goal a can is carried, clear of the bins' walls
-DROP_M = 0.05  # a can is let go so far above where it will stand
+DROP_M = 0.02  # a can is let go so far above where it will stand
+NEARER_M = np.array([0.04, 0.03, 0.0])  # the middle of its part is where a Panda's reach ends
+OPENED_M = 0.008  # fingers that are so much further apart hold it no more
 INSIDE_M = np.array([0.07, 0.09])  # from the middle of its part of the bin, x and y: well in
 STILL_M = 0.01  # a step of the hand that does not get further: the arm's reach ends
 PEG_TOP_M = 0.10  # over the peg's centre
@@ -23,14 +25,15 @@ class CanExpert:
         self._grasp = Grasp("Can", faces_rad=0, above_m=0.1)
         self._phase = "raise"
         self._opened_at_m = self._last_m = np.zeros(3)
+        self._held_gap_m = 0.0
 
     def act(self, now: Privileged) -> np.ndarray:
         """The next action."""
         if self._phase != "open" and (action := self._grasp.act(now)) is not None:
             self._phase = "raise"
             return action
-        can, goal = now.objects["Can"].pos_m, now.objects["goal"].pos_m
-        to_goal = goal - can
+        can, middle = now.objects["Can"].pos_m, now.objects["goal"].pos_m
+        to_goal = middle - NEARER_M - can
         still = np.linalg.norm(now.hand.pos_m - self._last_m) < STILL_M
         self._last_m = now.hand.pos_m.copy()
         if self._phase == "raise":
@@ -44,9 +47,11 @@ class CanExpert:
             return move(now, now.hand.pos_m + to_goal + WALLS_M * UP, CLOSE)
         if self._phase == "lower":
             if to_goal[2] > -DROP_M:
-                self._phase, self._opened_at_m = "open", now.hand.pos_m.copy()
+                self._phase = "open"
+                self._opened_at_m, self._held_gap_m = now.hand.pos_m.copy(), now.gap_m
             return move(now, now.hand.pos_m + to_goal, CLOSE)
-        return move(now, self._opened_at_m + 0.1 * UP, OPEN)
+        rise_m = 0.1 if now.gap_m > self._held_gap_m + OPENED_M else 0.0
+        return move(now, self._opened_at_m + rise_m * UP, OPEN)
 
 
 class NutExpert:

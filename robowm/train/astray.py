@@ -25,6 +25,7 @@ GOES, GOES_S, THERE_M, BESIDE = 0.35, 0.2, 0.015, 0.6  # of the way in so long
 TURNED, SPREAD_RAD = 0.3, 0.5
 FAR_M, FAR_RAD, LATE_S, WAIT_S = 0.01, 0.25, 0.6, 0.4
 LAG_S, LEAST_M, LEAST_RAD = 0.8, 1e-3, 1e-2
+SURE = 4.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,28 @@ class Astray:
         cls, frames: Frames, rows: np.ndarray, turning: Turning, control_hz: float
     ) -> Self | None:
         """Read off demonstrations, the rows (N,), how far an action leads, its echoes added up;
-        None where that is nowhere."""
+        None where that is nowhere.
+
+        Turns are practised only where it is plain how far an action turns the hand. Of a task in
+        which it is told to turn only against its own tilting, a tenth of that was read, and a head
+        that came back by ten times as much shook what it carried out of its hand.
+        """
         lags = in_steps(LAG_S, control_hz)
         (place,), (move,) = turning.places, turning.moves
         state, action = (frames.columns[name] for name in ("observation.state", "action"))
         at = rows[(rows - lags >= frames.start[rows]) & (rows + 1 < frames.end[rows])]
 
-        def by_one(moved: np.ndarray, columns: Triple) -> float:
+        def by_one(moved: np.ndarray, columns: Triple) -> tuple[float, float]:
             told = [action[at - lag][:, columns].reshape(-1) for lag in range(lags)]
-            echoes = np.linalg.lstsq(np.stack(told, axis=1), moved.reshape(-1), rcond=None)[0]
-            return float(echoes.sum())
+            return summed_echoes(np.stack(told, axis=1), moved.reshape(-1))
 
-        metres = by_one((state[at + 1] - state[at])[:, place], move)
+        metres, _ = by_one((state[at + 1] - state[at])[:, place], move)
         if not metres > LEAST_M:
             return None
         if len(turning.axes) == 2 and len(turning.spins) == 1:
             now, then = (rotation(torch.from_numpy(state[i]), turning.axes) for i in (at, at + 1))
-            radians = by_one(rotation_vector(then @ now.mT).numpy(), turning.spins[0])
-            if radians > LEAST_RAD:
+            radians, error = by_one(rotation_vector(then @ now.mT).numpy(), turning.spins[0])
+            if radians > max(LEAST_RAD, SURE * error):
                 return cls(place, move, metres, control_hz, turning.axes, turning.spins[0], radians)
         return cls(place, move, metres, control_hz)
 
@@ -155,6 +160,17 @@ class Astray:
         if self.spin is not None:
             actions[:, :steps, self.spin[2]] -= angle_rad[:, None] * back[:steps] / self.radians
         return state, actions, torch.where(late[:, None], shifted, valid)
+
+
+def summed_echoes(told: np.ndarray, moved: np.ndarray) -> tuple[float, float]:
+    """The sum of the coefficients of a linear fit of what was moved (N,) by what was told (N, L),
+    and its standard error; (0, inf) where too little was told for a fit."""
+    echoes, _, rank, _ = np.linalg.lstsq(told, moved, rcond=None)
+    if rank < told.shape[1] or len(moved) <= rank:
+        return 0.0, np.inf
+    left = moved - told @ echoes
+    spread = left @ left / (len(moved) - rank)
+    return float(echoes.sum()), float(np.sqrt(spread * np.linalg.inv(told.T @ told).sum()))
 
 
 def in_steps(seconds: float, control_hz: float) -> int:

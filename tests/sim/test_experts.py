@@ -50,6 +50,25 @@ def test_panda_carries_assembles_and_opens(task: str) -> None:
     assert success and steps < env.max_steps
 
 
+def test_a_can_is_let_go_where_it_stands_by_an_upright_hand() -> None:
+    env = RobosuiteEnv(task="PickPlaceCan", size_px=16)
+    env.reset(seed=VIDEO[1])
+    tilt_rad, carried, heights_m = [], False, []
+    for _ in range(env.max_steps):
+        action, now = env.expert_action(), env._now
+        tilt_rad.append(np.arccos(-now.hand.axes[2, 2]))
+        carried |= action[-1] > 0
+        if carried and action[-1] < 0:
+            heights_m.append(now.objects["Can"].pos_m[2] - now.objects["goal"].pos_m[2])
+        *_, success, _, _ = env.step(action)
+        if success:
+            break
+    env.close()
+    assert success
+    assert max(tilt_rad) < 0.2  # at the end of its reach it tumbled by 1.5
+    assert max(heights_m) < 0.03
+
+
 @pytest.mark.parametrize("robot", [robot for robot in ROBOTS if robot != "Panda"])
 def test_every_other_arm_lifts(robot: str) -> None:
     env = RobosuiteEnv(task="Lift", robot=robot, size_px=16)

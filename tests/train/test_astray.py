@@ -129,7 +129,9 @@ def test_who_is_far_away_waits_before_he_grips(far: float, left: int, waits: boo
 TURNED = replace(ASTRAY, axes=((4, 5, 6), (7, 8, 9)), spin=(4, 5, 6), radians=0.4)
 
 
-def test_how_far_an_action_turns_is_read_off_the_demonstrations() -> None:
+def spun(spin: np.ndarray, angle_rad: np.ndarray) -> tuple[Frames, Turning]:
+    """As `shown`, of a hand that is told to turn by `spin` about the vertical and has turned by
+    `angle_rad`, both (140,)."""
     axes = [f"hand_rotation_{row}{column}" for column in "xy" for row in "xyz"]
     turning = Turning.of(
         [*STATE[:3], *axes, "fingers"], [*ACTION[:3], "rot_x", "rot_y", "rot_z", "gripper"]
@@ -137,8 +139,6 @@ def test_how_far_an_action_turns_is_read_off_the_demonstrations() -> None:
     assert turning is not None
     frames = shown()
     place, told = frames.columns["observation.state"], frames.columns["action"]
-    spin = np.random.default_rng(1).normal(0, 0.3, 140)
-    angle_rad = np.concatenate([[0], 0.4 * np.cumsum(spin)[:-1]])
     zero = np.zeros(140)
     x_axis = np.stack([np.cos(angle_rad), np.sin(angle_rad), zero], axis=1)
     y_axis = np.stack([-np.sin(angle_rad), np.cos(angle_rad), zero], axis=1)
@@ -146,10 +146,25 @@ def test_how_far_an_action_turns_is_read_off_the_demonstrations() -> None:
         "observation.state": np.c_[place[:, :3], x_axis, y_axis, place[:, 3]].astype(np.float32),
         "action": np.c_[told[:, :3], zero, zero, spin, told[:, 3]].astype(np.float32),
     }
-    found = Astray.of(replace(frames, columns=columns), np.arange(140), turning, HZ)
+    return replace(frames, columns=columns), turning
+
+
+def test_how_far_an_action_turns_is_read_off_the_demonstrations() -> None:
+    spin = np.random.default_rng(1).normal(0, 0.3, 140)
+    frames, turning = spun(spin, np.concatenate([[0], 0.4 * np.cumsum(spin)[:-1]]))
+    found = Astray.of(frames, np.arange(140), turning, HZ)
     assert found is not None and found.spin == (3, 4, 5)
     assert found.axes == ((3, 4, 5), (6, 7, 8))
     assert found.radians == pytest.approx(0.4, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_turns_that_do_not_follow_what_is_told_are_not_practised(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    spin, jolts_rad = rng.normal(0, 0.1, 140), rng.normal(0, 0.02, 140)
+    frames, turning = spun(spin, np.cumsum(0.02 * spin + jolts_rad))
+    found = Astray.of(frames, np.arange(140), turning, HZ)
+    assert found is not None and found.spin is None
 
 
 def test_a_hand_that_is_turned_away_turns_back_and_waits_before_it_grips() -> None:
