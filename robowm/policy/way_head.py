@@ -11,6 +11,7 @@ at which it had been closed before (docs/leads.md).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,12 +48,14 @@ class WayHead(nn.Module):
             no more.
         ends: (2,), what the gripper was told, normalised, where it was told but two things, shut
             and open: then it is told one or the other; NaN: it was told more.
+        turns: bool, whether a demonstration was told to turn about the vertical: else it never is.
     """
 
     state_scale: Tensor
     action_scale: Tensor
     most: Tensor
     ends: Tensor
+    turns: Tensor
 
     def __init__(
         self,
@@ -82,16 +85,23 @@ class WayHead(nn.Module):
         self.register_buffer("action_scale", scale.repeat(1, shape[1]))
         self.register_buffer("most", torch.full((2,), torch.inf))
         self.register_buffer("ends", torch.full((2,), torch.nan))
+        self.register_buffer("turns", torch.tensor(True))
 
     def know_scale(self, state: Tensor, action: Tensor, actions: Tensor) -> None:
-        """Set `state_scale`, `action_scale`, and `most` by all that was done, actions (N, A)."""
+        """Set `state_scale`, `action_scale`, and the rest by all that was done, actions (N, A)."""
         self.state_scale.copy_(state)
         self.action_scale.copy_(action)
         longest = [actions[:, columns].norm(dim=1).max() for columns in (self.move, self.spin)]
         self.most.copy_(torch.stack(longest))
+        self.turns.fill_(bool(actions[:, self.spin[2]].any()))
         told = torch.unique(actions[:, -1])
         if len(told) == 2:
             self.ends.copy_((told - action[0, -1]) / action[1, -1])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Policies of before turn."""
+        state_dict.setdefault(f"{prefix}turns", torch.tensor(True))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, state: Tensor, subgoals: Tensor) -> Tensor:
         """Actions (B, H, A) from proprioception (B, T, S), oldest first, and goals (B, G, S)."""
@@ -104,6 +114,8 @@ class WayHead(nn.Module):
         level = of_ways @ ways[:, :goals, :2] + self.lag[0] @ ways[:, goals:, :2]
         move = torch.cat([level, rise], dim=-1)
         spin = of_turns @ turns[:, :goals] + self.lag[1] @ turns[:, goals:]
+        if not self.training and not self.turns:
+            spin[..., 2] = 0
         chunk = move.new_empty(len(move), self.horizon, self.action_scale.shape[1])
         for vector, columns, most in ((move, self.move, 0), (spin, self.spin, 1)):
             mean, deviation = self.action_scale[:, columns]

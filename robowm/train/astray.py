@@ -57,9 +57,9 @@ class Astray:
         """Read off demonstrations, the rows (N,), how far an action leads, its echoes added up;
         None where that is nowhere.
 
-        Turns are practised only where it is plain how far an action turns the hand. Of a task in
-        which it is told to turn only against its own tilting, a tenth of that was read, and a head
-        that came back by ten times as much shook what it carried out of its hand.
+        Turns are practised only where it is told to turn about the vertical, and plain how far that
+        turns it. Where it is told to turn only against its own tilting a tenth of that was read, so
+        that the way back was ten times as long.
         """
         lags = in_steps(LAG_S, control_hz)
         (place,), (move,) = turning.places, turning.moves
@@ -73,7 +73,8 @@ class Astray:
         metres, _ = by_one((state[at + 1] - state[at])[:, place], move)
         if not metres > LEAST_M:
             return None
-        if len(turning.axes) == 2 and len(turning.spins) == 1:
+        turns = len(turning.spins) == 1 and bool(action[at, turning.spins[0][2]].any())
+        if len(turning.axes) == 2 and turns:
             now, then = (rotation(torch.from_numpy(state[i]), turning.axes) for i in (at, at + 1))
             radians, error = by_one(rotation_vector(then @ now.mT).numpy(), turning.spins[0])
             if radians > max(LEAST_RAD, SURE * error):

@@ -21,7 +21,8 @@ def net(seed: int = 0) -> WayHead:
     made = WayHead(10, 3, 2, (4, 7), PLACE, TURNING.axes, TURNING.action)
     state = torch.stack([torch.randn(10), 0.2 + torch.rand(10)])
     action = torch.stack([torch.zeros(7), torch.tensor([0.3, 0.3, 0.4, 0.05, 0.05, 0.2, 0.9])])
-    made.know_scale(state, action, torch.tensor([[0.7, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0.7, 0, 1]]))
+    done = torch.tensor([[0.7, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0.42, 0.56, 1]])
+    made.know_scale(state, action, done)
     torch.nn.init.normal_(made.lag)
     return made.eval()
 
@@ -64,6 +65,23 @@ def test_it_asks_for_no_more_than_was_demonstrated() -> None:
     for columns in (slice(0, 3), slice(3, 6)):
         longest = float(chunk.detach()[..., columns].norm(dim=-1).max())
         assert longest == pytest.approx(0.7, abs=1e-3)
+
+
+def test_a_hand_that_was_never_turned_about_the_vertical_is_not() -> None:
+    made, state, goals = net(), states(50, 3), states(50, 2)
+    before = act(made, state, goals)
+    assert before[..., 5].abs().max() > 0.1
+    upright = torch.tensor([[0.7, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0.42, 0.56, 0, 1]])
+    made.know_scale(made.state_scale, made.action_scale, upright)
+    after = act(made, state, goals)
+    assert after[..., 5].abs().max() == 0
+    torch.testing.assert_close(after[..., :3], before[..., :3])
+    assert after[..., 3:5].abs().max() > 0.1  # it is kept upright
+    loaded = net()
+    loaded.load_state_dict(made.state_dict())
+    assert not loaded.turns
+    loaded.load_state_dict({k: v for k, v in made.state_dict().items() if k != "turns"})
+    assert loaded.turns  # policies of before
 
 
 def test_the_gripper_is_told_by_how_far_the_next_goal_is_and_how_fast_the_hand() -> None:

@@ -65,7 +65,7 @@ def test_a_can_is_let_go_where_it_stands_by_an_upright_hand() -> None:
             break
     env.close()
     assert success
-    assert max(tilt_rad) < 0.2  # at the end of its reach it tumbled by 1.5
+    assert max(tilt_rad) < 0.2  # at the end of its reach it tumbled
     assert max(heights_m) < 0.03
 
 

@@ -158,6 +158,20 @@ def test_how_far_an_action_turns_is_read_off_the_demonstrations() -> None:
     assert found.radians == pytest.approx(0.4, rel=0.05)
 
 
+def test_a_hand_that_is_never_told_to_turn_about_the_vertical_does_not_practise_it() -> None:
+    tilt = np.random.default_rng(1).normal(0, 0.3, 140)
+    frames, turning = spun(np.zeros(140), np.zeros(140))
+    angle_rad = np.concatenate([[0], 0.4 * np.cumsum(tilt)[:-1]])
+    state, action = frames.columns["observation.state"], frames.columns["action"]
+    action[:, 3] = tilt  # about x
+    state[:, 6:9] = np.stack([0 * tilt, np.cos(angle_rad), np.sin(angle_rad)], axis=1)
+    found = Astray.of(frames, np.arange(140), turning, HZ)
+    assert found is not None and found.spin is None
+    action[:, 5] = 1e-3 * tilt
+    found = Astray.of(frames, np.arange(140), turning, HZ)
+    assert found is not None and found.radians == pytest.approx(0.4, rel=0.05)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_turns_that_do_not_follow_what_is_told_are_not_practised(seed: int) -> None:
     rng = np.random.default_rng(seed)
