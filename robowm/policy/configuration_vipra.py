@@ -65,6 +65,9 @@ class VipraConfig(PreTrainedConfig):
     right_pictures: bool = True
     """look at first whether the camera was knocked, or the light is another, since the
     demonstrations, and undo it; `goals` only, with a camera that stands still"""
+    lower_eye: bool = False
+    """learn where things are by where they are seen, not by where that point of the hand is seen
+    which motion shows, mostly far above; `goals` only"""
     subgoal_weight: float = 1.0
     """weight of the subgoals' L1 beside the flow-matching loss, where they are known"""
     place_weight: float = 0.3

@@ -11,7 +11,7 @@ consistent. With the end alone it was 8 of 128 pixels astray on SIMPLER, with bo
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -111,6 +111,17 @@ class Eye:
         flat = x @ self.weights[:-1] + self.weights[-1]
         return np.asarray(flat / (1 + x @ self.depth)[..., None], np.float32)
 
+    @property
+    def height(self) -> int | None:
+        """Which of `columns` is the hand's height; None where it is no projection."""
+        return 2 if len(self.weights) == 4 else None  # x, y, z and 1
+
+    def raised(self, by: float) -> Self:
+        """That of a point of the hand which is so much higher, in the state's units."""
+        centre = self.centre.copy()
+        centre[self.height] -= by
+        return replace(self, centre=centre)
+
     def camera(self, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray | None:
         """Its projection as a matrix, float32 (3, 4); None if it is no projection.
 
@@ -119,7 +130,7 @@ class Eye:
         Args:
             mean, deviation: (S,), of the state, by which it is normalised.
         """
-        if len(self.weights) != 4:  # x, y, z and 1
+        if self.height is None:
             return None
         columns = list(self.columns)
         matrix = np.zeros((3, 4))

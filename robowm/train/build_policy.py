@@ -64,6 +64,9 @@ class PolicyConfig:
     right_pictures: bool = True
     """`goals` notices, in video and at an episode's first look, that the camera was knocked or the
     light is another than in the demonstrations, and undoes it"""
+    lower_eye: bool = False
+    """`goals` learns where things are by where they are seen, not by where that point of the hand
+    is seen which motion shows, mostly far above"""
     act_by_ways: bool = True
     """`goals` acts by shares of the ways to its goals (`robowm.policy.way_head`), where state and
     action are of a hand's place, axes, motion and turn; False: by a plain network"""
@@ -144,6 +147,7 @@ def build_policy(demos: Episodes, config: PolicyConfig) -> "VipraPolicy":
             state_vectors=directions_of(names),
             turn_pictures=config.turn_pictures,
             right_pictures=config.right_pictures,
+            lower_eye=config.lower_eye,
             action_vectors=motion_of(demos) if use_state and config.act_by_ways else [],
             input_features={k: f for k, f in features.items() if k != "action"},
             output_features={"action": features["action"]},

@@ -12,6 +12,7 @@ from robowm.policy.keyframes import next_keyframes, released
 from robowm.train.eyes import Eyes, learn_eyes
 from robowm.train.frames import Frames
 from robowm.train.hindsight import Taken, what_was_taken
+from robowm.train.lowered import lowered
 from robowm.train.rest import steadied, where_at_rest
 from robowm.train.righted import right_films
 from robowm.train.seen_hands import fill_in
@@ -76,6 +77,8 @@ def find_goals(
     states = frames.columns["observation.state"]
     wanted = config.place_weight and config.points
     eyes = learn_eyes(frames, states, state_names) if wanted else None
+    if eyes is not None and config.lower_eye:
+        eyes = lowered(eyes, frames, states, config.control_hz)
     filmed = np.isnan(states).any(-1)
     places = None if eyes is None else eyes.places(states)
     righted = 0

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robowm.policy.keyframes import keyframes, opened
+from robowm.policy.keyframes import first_grip, keyframes, opened
 from robowm.progress import progress
 from robowm.train.frames import Frames
 
@@ -84,6 +84,35 @@ def what_was_taken(frames: Frames, places: np.ndarray, control_hz: float) -> Tak
                 begin = key + 1
             advance(1)
     return Taken(np.stack(outlines), which)
+
+
+def first_takings(
+    frames: Frames, rows: np.ndarray, places: np.ndarray, passing: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Of each episode of `rows` that sets out with an open gripper and takes something off: its
+    first row, the step at which the gripper is told to close, and what was taken, bool (S, S).
+
+    Args:
+        frames: with a column `action`, whose last number is the gripper's.
+        rows: of demonstrations.
+        places: (., 2), where the hand is in every frame, from -1 to 1.
+        passing: frames in which a hand may be before what it takes.
+    """
+    size = frames.pixels.shape[1]
+    for start in np.unique(frames.start[rows]):
+        end = frames.end[start]
+        key = first_grip(opened(frames.gripper[start:end]))
+        if key is not None and goes_away(places[start + key : end], passing):
+            hand = (places[start + key] + 1) * size / 2
+            part = outline(np.asarray(frames.pixels[start:end]), key, hand, passing)
+            if part is not None:
+                yield int(start), key, part.astype(bool)
+
+
+def centre(part: np.ndarray) -> np.ndarray:
+    """(2,), (x, y) from -1 to 1, of an outline, bool (S, S)."""
+    at = np.argwhere(part)[:, ::-1].mean(0) + 0.5
+    return np.asarray(at * 2 / len(part) - 1)
 
 
 def goes_away(places: np.ndarray, passing: int) -> bool:

@@ -12,7 +12,6 @@ from typing import Self
 
 import numpy as np
 
-from robowm.policy.keyframes import first_grip, opened
 from robowm.train.astray import in_steps
 from robowm.train.frames import Frames
 from robowm.train.hindsight import (
@@ -22,9 +21,9 @@ from robowm.train.hindsight import (
     PASSING_S,
     STAYED,
     STILL,
-    goes_away,
+    centre,
+    first_takings,
     in_parts,
-    outline,
     without_specks,
 )
 
@@ -49,8 +48,7 @@ class Gap:
     @property
     def centre(self) -> np.ndarray:
         """(2,), (x, y) from -1 to 1."""
-        at = np.argwhere(self.outline)[:, ::-1].mean(0) + 0.5
-        return np.asarray(at * 2 / len(self.outline) - 1)
+        return centre(self.outline)
 
 
 def gaps(pictures: np.ndarray, passing: int) -> Iterator[Gap]:
@@ -137,21 +135,13 @@ class Takings:
         """
         self = cls({}, control_hz)
         found: dict[int, list[tuple[float, np.ndarray, np.ndarray, int]]] = {}
-        for start in np.unique(frames.start[rows]):
-            end = frames.end[start]
-            key = first_grip(opened(frames.gripper[start:end]))
-            if key is None or not goes_away(places[start + key : end], self.passing):
-                continue
-            pictures, size = np.asarray(frames.pixels[start:end]), frames.pixels.shape[1]
-            hand = places[start + key]
-            part = outline(pictures, key, (hand + 1) * size / 2, self.passing)
-            if part is not None:
-                part = part.astype(bool)
-                changed = np.abs(pictures.astype(np.int16) - pictures[0])[:, part].max(-1)
-                gap = Gap(part, last_seen(changed[: key + self.passing] < STILL))
-                off = places[rest[start + key]] - gap.centre
-                facts = part.mean(), pictures[0][part].mean(0), off, key - gap.until
-                found.setdefault(int(frames.task[start]), []).append(facts)
+        for start, key, part in first_takings(frames, rows, places, self.passing):
+            pictures = np.asarray(frames.pixels[start : frames.end[start]])
+            changed = np.abs(pictures.astype(np.int16) - pictures[0])[:, part].max(-1)
+            gap = Gap(part, last_seen(changed[: key + self.passing] < STILL))
+            off = places[rest[start + key]] - gap.centre
+            facts = part.mean(), pictures[0][part].mean(0), off, key - gap.until
+            found.setdefault(int(frames.task[start]), []).append(facts)
         for task, some in found.items():
             area, colour, offset, lag = zip(*some, strict=True)
             self.by_task[task] = Taking(
