@@ -97,9 +97,9 @@ def main(args: Args) -> None:
         merge(args.datasets, work / MERGED)
         took = []
         for count in (1, 1 + PROBE_STEPS):
-            begun = np.array([time.monotonic(), processor_s()])
+            at = np.array([time.monotonic(), processor_s()])
             train(args, work, count, work / f"probe{count}")
-            took.append(np.array([time.monotonic(), processor_s()]) - begun)
+            took.append(np.array([time.monotonic(), processor_s()]) - at)
         # on one core the processor's time is what it takes when nothing else runs beside it
         step_s = max(float(min(took[1] - took[0])) / PROBE_STEPS, 1e-3)
         steps = max(1, round(args.seconds / step_s))

@@ -48,14 +48,14 @@ class WayHead(nn.Module):
             no more.
         ends: (2,), what the gripper was told, normalised, where it was told but two things, shut
             and open: then it is told one or the other; NaN: it was told more.
-        turns: bool, whether a demonstration was told to turn about the vertical: else it never is.
+        may_turn: bool, whether a demonstration was told to turn about the vertical; else it is not.
     """
 
     state_scale: Tensor
     action_scale: Tensor
     most: Tensor
     ends: Tensor
-    turns: Tensor
+    may_turn: Tensor
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class WayHead(nn.Module):
         self.register_buffer("action_scale", scale.repeat(1, shape[1]))
         self.register_buffer("most", torch.full((2,), torch.inf))
         self.register_buffer("ends", torch.full((2,), torch.nan))
-        self.register_buffer("turns", torch.tensor(True))
+        self.register_buffer("may_turn", torch.tensor(True))
 
     def know_scale(self, state: Tensor, action: Tensor, actions: Tensor) -> None:
         """Set `state_scale`, `action_scale`, and the rest by all that was done, actions (N, A)."""
@@ -93,14 +93,14 @@ class WayHead(nn.Module):
         self.action_scale.copy_(action)
         longest = [actions[:, columns].norm(dim=1).max() for columns in (self.move, self.spin)]
         self.most.copy_(torch.stack(longest))
-        self.turns.fill_(bool(actions[:, self.spin[2]].any()))
+        self.may_turn.fill_(bool(actions[:, self.spin[2]].any()))
         told = torch.unique(actions[:, -1])
         if len(told) == 2:
             self.ends.copy_((told - action[0, -1]) / action[1, -1])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Policies of before turn."""
-        state_dict.setdefault(f"{prefix}turns", torch.tensor(True))
+        state_dict.setdefault(f"{prefix}may_turn", torch.tensor(True))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, state: Tensor, subgoals: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class WayHead(nn.Module):
         level = of_ways @ ways[:, :goals, :2] + self.lag[0] @ ways[:, goals:, :2]
         move = torch.cat([level, rise], dim=-1)
         spin = of_turns @ turns[:, :goals] + self.lag[1] @ turns[:, goals:]
-        if not self.training and not self.turns:
+        if not self.training and not self.may_turn:
             spin[..., 2] = 0
         chunk = move.new_empty(len(move), self.horizon, self.action_scale.shape[1])
         for vector, columns, most in ((move, self.move, 0), (spin, self.spin, 1)):

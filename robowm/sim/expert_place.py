@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from robowm.sim.grasp import CLOSE, OPEN, UP, Grasp, heading, move, wrap
+from robowm.sim.grasp import CLOSE, OPEN, OPENED_M, UP, Grasp, heading, move, wrap
 from robowm.sim.scene import Privileged
 
 WALLS_M = 0.13  # how far over the goal a can is carried, clear of the bins' walls
 DROP_M = 0.02  # a can is let go so far above where it will stand
 NEARER_M = np.array([0.04, 0.03, 0.0])  # the middle of its part is where a Panda's reach ends
-OPENED_M = 0.008  # fingers that are so much further apart hold it no more
 INSIDE_M = np.array([0.07, 0.09])  # from the middle of its part of the bin, x and y: well in
 STILL_M = 0.01  # a step of the hand that does not get further: the arm's reach ends
 PEG_TOP_M = 0.10  # over the peg's centre
@@ -41,7 +40,7 @@ class CanExpert:
                 self._phase = "carry"
             return move(now, now.hand.pos_m + (to_goal[2] + WALLS_M) * UP, CLOSE)
         if self._phase == "carry":
-            inside = still and (np.abs(to_goal[:2]) < INSIDE_M).all()
+            inside = still and (np.abs(middle - can)[:2] < INSIDE_M).all()
             if np.linalg.norm(to_goal[:2]) < 0.03 or inside:
                 self._phase = "lower"
             return move(now, now.hand.pos_m + to_goal + WALLS_M * UP, CLOSE)

@@ -7,7 +7,7 @@ import numpy as np
 
 from robowm.sim.expert_door import DoorExpert
 from robowm.sim.expert_place import CanExpert, NutExpert
-from robowm.sim.grasp import CLOSE, OPEN, UP, Grasp, move
+from robowm.sim.grasp import CLOSE, OPEN, OPENED_M, UP, Grasp, move
 from robowm.sim.scene import Privileged
 
 LIFT_M = 0.12
@@ -69,7 +69,7 @@ class StackExpert:
                 self._phase = "open"
                 self._opened_at_m, self._held_gap_m = now.hand.pos_m.copy(), now.gap_m
             return move(now, base + (STACKED_M - 0.004) * UP + hand_over_cube, CLOSE)
-        rise_m = 0.08 if now.gap_m > self._held_gap_m + 0.008 else 0.0
+        rise_m = 0.08 if now.gap_m > self._held_gap_m + OPENED_M else 0.0
         return move(now, self._opened_at_m + rise_m * UP, OPEN)
 
 

@@ -12,6 +12,7 @@ ABOVE_M = 0.07  # how far over an object the hand waits until it stands right
 OBSTACLE_M = 0.09  # nearer than this, another cube is in the way of a finger
 NEAR_M = 0.012
 NEAR_RAD = 0.15
+OPENED_M = 0.008  # fingers that are so much further apart hold it no more
 HELD_M = 0.05  # a held object is nearer to the hand than this
 
 

@@ -165,13 +165,12 @@ class Astray:
 
 def summed_echoes(told: np.ndarray, moved: np.ndarray) -> tuple[float, float]:
     """The sum of the coefficients of a linear fit of what was moved (N,) by what was told (N, L),
-    and its standard error; (0, inf) where too little was told for a fit."""
+    and its standard error."""
     echoes, _, rank, _ = np.linalg.lstsq(told, moved, rcond=None)
-    if rank < told.shape[1] or len(moved) <= rank:
-        return 0.0, np.inf
     left = moved - told @ echoes
-    spread = left @ left / (len(moved) - rank)
-    return float(echoes.sum()), float(np.sqrt(spread * np.linalg.inv(told.T @ told).sum()))
+    spread = left @ left / max(len(moved) - rank, 1)
+    summed = max(float(np.linalg.pinv(told.T @ told, hermitian=True).sum()), 0.0)
+    return float(echoes.sum()), float(np.sqrt(spread * summed))
 
 
 def in_steps(seconds: float, control_hz: float) -> int:

@@ -79,9 +79,9 @@ def test_a_hand_that_was_never_turned_about_the_vertical_is_not() -> None:
     assert after[..., 3:5].abs().max() > 0.1  # it is kept upright
     loaded = net()
     loaded.load_state_dict(made.state_dict())
-    assert not loaded.turns
-    loaded.load_state_dict({k: v for k, v in made.state_dict().items() if k != "turns"})
-    assert loaded.turns  # policies of before
+    assert not loaded.may_turn
+    loaded.load_state_dict({k: v for k, v in made.state_dict().items() if k != "may_turn"})
+    assert loaded.may_turn  # policies of before
 
 
 def test_the_gripper_is_told_by_how_far_the_next_goal_is_and_how_fast_the_hand() -> None:

@@ -19,7 +19,7 @@ def eye(above_m: float) -> Eye:
     return Eye((0, 1, 2), centre, np.ones(3), WEIGHTS, np.array([0.1, 0.05, 0.0]), 0.1)
 
 
-FINGERS = eye(0.0)
+FINGERS, RED = eye(0.0), (220, 40, 30)
 
 
 def filmed(states: np.ndarray, taken: bool = True) -> Frames:
@@ -30,11 +30,7 @@ def filmed(states: np.ndarray, taken: bool = True) -> Frames:
     for start in range(0, len(states), STEPS):
         told[start + 20 :, 3][: STEPS - 20] = -1
         x, y = ((FINGERS.places(states[start + 20]) + 1) * SIZE / 2).round().astype(int)
-        pixels[start : start + (22 if taken else STEPS), y - 5 : y + 5, x - 5 : x + 5] = (
-            220,
-            40,
-            30,
-        )
+        pixels[start : start + (22 if taken else STEPS), y - 5 : y + 5, x - 5 : x + 5] = RED
     ends = np.repeat(np.arange(1, count + 1) * STEPS, STEPS)
     return Frames(
         pixels,
