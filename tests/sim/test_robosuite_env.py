@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from robowm import recipes
 from robowm.errors import UserError
 from robowm.sim.robosuite_env import ACTION_NAMES, STATE_NAMES, TASKS, RobosuiteEnv
 from robowm.sim.scene import Scene, require_egl
@@ -148,6 +150,16 @@ def test_looks_vary_by_seed_and_nothing_else_does(env: RobosuiteEnv, what: str) 
     assert np.abs(frames[1].astype(int) - frames[2]).mean() > 4
     np.testing.assert_array_equal(other.reset(seed=1)[0]["frame"], frames[1])
     other.close()
+
+
+def test_a_varied_task_is_the_task_under_other_looks() -> None:
+    suite = recipes.load("sim_eval/robosuite").SUITE
+    assert suite.tasks.keys() == {*TASKS, *(f"{task}_varied" for task in TASKS)}
+    for task in TASKS:
+        plain, varied = suite.task(task), suite.task(f"{task}_varied")
+        assert varied.name == f"{plain.name}_varied" and varied.text == plain.text
+        one, other = plain.make_env().config, varied.make_env().config
+        assert other == replace(one, light_jitter=1.0, texture_jitter=1.0)
 
 
 @pytest.mark.parametrize("task", sorted(set(TASKS) - {"Lift"}))
