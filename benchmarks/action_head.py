@@ -53,10 +53,10 @@ class Case:
     Attributes:
         turned: turn demonstrations about the vertical.
         moments: of proprioception.
-        goal_error_m: root mean square of what is added to the goals' places, level, an episode.
+        goal_error_m: root mean square of what is added to each goal's place, level, an episode.
         demos: demonstrations a task.
         mirrored: share of samples that are mirrored.
-        exchanged: whether later goals are exchanged, see `practise`.
+        unsure: whether later goals are left unsure, see `practise`.
         ways: by shares of the ways to the goals; False: a plain network.
         astray: whether some moments are moved away, see `robowm.train.astray`.
     """
@@ -66,7 +66,7 @@ class Case:
     goal_error_m: float = 0.0
     demos: int = DEMOS
     mirrored: float = MIRRORED
-    exchanged: bool = True
+    unsure: bool = True
     ways: bool = True
     astray: bool = True
 
@@ -80,8 +80,9 @@ CASES = {
     "goals 2 cm off": Case(goal_error_m=0.02),
     "10 demonstrations a task": Case(demos=10),
     "3 demonstrations a task": Case(demos=3),
+    "3 demonstrations a task, goals 1 cm off": Case(demos=3, goal_error_m=0.01),
     "1 demonstration a task": Case(demos=1),
-    "3 demonstrations a task, later goals not exchanged": Case(demos=3, exchanged=False),
+    "3 demonstrations a task, later goals as demonstrated": Case(demos=3, unsure=False),
     "none astray": Case(astray=False),
     "3 demonstrations a task, none astray": Case(demos=3, astray=False),
     "1 demonstration a task, none astray": Case(demos=1, astray=False),
@@ -240,7 +241,7 @@ class Head:
         for _ in range(steps):
             chosen = draw(rng, rows, goals, BATCH, CONTROL_HZ)
             shape = case.moments, HORIZON
-            ways = case.mirrored, case.exchanged
+            ways = case.mirrored, case.unsure
             p = practise(frames, goals, chosen, shape, turning, head.normal, *ways, astray)
             error = net.error(net(p.state, p.subgoals), p.actions) * p.valid
             optimizer.zero_grad()
@@ -258,9 +259,8 @@ class Head:
         """How far one episode came, see `robowm.sim.simpler.tally`."""
         goals = experts_goals(env, seed)
         observation, info = env.reset(seed=seed)
-        spread = np.random.default_rng(seed).normal(0, case.goal_error_m / 2**0.5, (2, 2))
-        goals[0, :2] += spread[0]
-        goals[1:, :2] += spread[1]
+        spread = np.random.default_rng(seed).normal(0, case.goal_error_m / 2**0.5, (3, 2))
+        goals[:, :2] += spread
         seen: deque[np.ndarray] = deque(maxlen=self.moments)
         chunk: list[np.ndarray] = []
         at, told, ended = 0, None, False

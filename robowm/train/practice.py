@@ -16,6 +16,7 @@ from robowm.train.goals import Goals
 MIRRORED = 0.5
 UNIT = 0.01
 BEFORE_KEYFRAME, LAST_S = 0.5, 0.8
+LATER_M = 0.03  # standard deviation, of where goals after the next are taken to be
 
 
 def practise(
@@ -26,7 +27,7 @@ def practise(
     turning: Turning | None,
     pre: Any,
     mirrored: float = MIRRORED,
-    exchanged: bool = True,
+    unsure: bool = True,
     astray: Astray | None = None,
 ) -> Practice:
     """What a head practises on.
@@ -40,9 +41,9 @@ def practise(
         turning: None: as they were recorded.
         pre: the policy's preprocessor, which normalises.
         mirrored: share of samples that are mirrored, too.
-        exchanged: give a moment whose chunk ends before the next keyframe the later goals of
-            another. What comes after next is no matter yet, and few demonstrations would have it
-            tell which of them this is.
+        unsure: give a moment whose chunk ends before the next keyframe the later goals of another:
+            what comes after next is no matter yet, and few demonstrations would have it tell which
+            of them this is. And take all later goals somewhere else, see `later_elsewhere`.
         astray: how some are moved away; None: all stay.
     """
     before, steps, valid = frames.around(rows, *shape)
@@ -64,11 +65,11 @@ def practise(
         state, actions = astray.stand(state, actions, subgoals[:, 0], left)
         state, actions, counted = astray.move_away(state, actions, counted, offset_m, left)
     if turning is not None:
-        if exchanged:
+        if unsure:
             early = torch.from_numpy(goals.rows[rows, 0] - rows >= shape[1])
-            subgoals = torch.where(
-                early[:, None, None], later_of_another(subgoals, turning), subgoals
-            )
+            another = later_of_another(subgoals, turning)
+            subgoals = torch.where(early[:, None, None], another, subgoals)
+            subgoals = later_elsewhere(subgoals, turning)
         angle_rad, some = any_angle(len(rows)), torch.rand(len(rows)) < mirrored
         state, subgoals = (turning.states(v, angle_rad, some) for v in (state, subgoals))
         actions = turning.actions(actions, angle_rad, some)
@@ -107,6 +108,20 @@ def later_of_another(subgoals: torch.Tensor, turning: Turning) -> torch.Tensor:
     other[..., places] += (subgoals - other)[:, :1, places]
     other[:, 0] = subgoals[:, 0]
     return other
+
+
+def later_elsewhere(subgoals: torch.Tensor, turning: Turning) -> torch.Tensor:
+    """Subgoals (N, G, S) of which all but the first have their place moved on the level.
+
+    Where a hand lets go and where it is a moment later is the same place, so that demonstrations do
+    not tell to which of the two it goes; seen, they are centimetres apart, and a hand that went for
+    the later one as well came to rest between them and never let go.
+    """
+    moved = subgoals.clone()
+    for triple in turning.places:
+        level = list(triple[:2])
+        moved[:, 1:, level] += LATER_M * torch.randn_like(moved[:, 1:, level])
+    return moved
 
 
 def turning_of(demos: Episodes) -> Turning | None:

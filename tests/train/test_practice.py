@@ -15,6 +15,7 @@ from robowm.episodes import Episodes, EpisodeWriter, image_feature, vector_featu
 from robowm.errors import UserError
 from robowm.policy.shown import Practice
 from robowm.policy.turning import Turning
+from robowm.train import practice
 from robowm.train.build_policy import PolicyConfig, build_policy, choose_head, steps_between_looks
 from robowm.train.finetune import finetune
 from robowm.train.frames import Frames
@@ -103,7 +104,7 @@ def test_half_of_the_moments_are_mirrored_as_a_whole(shown: tuple[Frames, Goals]
     torch.manual_seed(0)
     rows = np.arange(12).repeat(20)
     plain = practise(*shown, rows, (3, 4), None, same)
-    seen = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same, exchanged=False)
+    seen = practise(*shown, rows, (3, 4), Turning.of(NAMES, NAMES), same, unsure=False)
 
     def handed(p: Practice) -> torch.Tensor:
         """From which side the first action passes the way to the goal: a turn keeps it."""
@@ -115,7 +116,29 @@ def test_half_of_the_moments_are_mirrored_as_a_whole(shown: tuple[Frames, Goals]
     assert 0.4 < (was * now < 0)[was != 0].float().mean() < 0.6
 
 
-def test_later_goals_are_anothers_only_while_they_do_not_matter() -> None:
+def test_where_later_goals_are_on_the_level_is_no_matter(
+    shown: tuple[Frames, Goals], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the height and with all else that was demonstrated; the next goal stays."""
+    monkeypatch.setattr(practice, "later_of_another", lambda subgoals, turning: subgoals)
+    rows, turning = np.arange(12).repeat(100), Turning.of(NAMES, NAMES)
+    torch.manual_seed(0)
+    seen = practise(*shown, rows, (3, 4), turning, same, 0).subgoals
+    torch.manual_seed(0)
+    plain = practise(*shown, rows, (3, 4), turning, same, 0, unsure=False).subgoals
+    # turned by other angles: compared by what a turn keeps
+    way, was = ((p[:, 1] - p[:, 0])[:, :2] for p in (seen, plain))
+    torch.testing.assert_close(seen[:, :, 2:], plain[:, :, 2:])
+    torch.testing.assert_close(seen[:, 0, :2].norm(dim=1), plain[:, 0, :2].norm(dim=1))
+    off_m = (way.norm(dim=1) - was.norm(dim=1))[was.norm(dim=1) > 0.5]
+    assert off_m.std() == pytest.approx(practice.LATER_M, rel=0.1)
+    assert abs(off_m.mean()) < 0.1 * practice.LATER_M
+
+
+def test_later_goals_are_anothers_only_while_they_do_not_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(practice, "LATER_M", 0.0)
     torch.manual_seed(0)
     frames = frames_of([9, 12])
     frames.columns["action"][:, -1] = 1
