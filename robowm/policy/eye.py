@@ -112,15 +112,13 @@ class Eye:
         return np.asarray(flat / (1 + x @ self.depth)[..., None], np.float32)
 
     @property
-    def height(self) -> int | None:
-        """Which of `columns` is the hand's height; None where it is no projection."""
-        return 2 if len(self.weights) == 4 else None  # x, y, z and 1
+    def projects(self) -> bool:
+        """Whether it is a camera's map, a projection."""
+        return len(self.weights) == 4  # x, y, z and 1
 
-    def raised(self, by: float) -> Self:
-        """That of a point of the hand which is so much higher, in the state's units."""
-        centre = self.centre.copy()
-        centre[self.height] -= by
-        return replace(self, centre=centre)
+    def moved(self, by: np.ndarray) -> Self:
+        """That of a point of the hand which is elsewhere by so much, (C,), in units of `spread`."""
+        return replace(self, centre=self.centre - by * self.spread)
 
     def camera(self, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray | None:
         """Its projection as a matrix, float32 (3, 4); None if it is no projection.
@@ -130,7 +128,7 @@ class Eye:
         Args:
             mean, deviation: (S,), of the state, by which it is normalised.
         """
-        if self.height is None:
+        if not self.projects:
             return None
         columns = list(self.columns)
         matrix = np.zeros((3, 4))

@@ -9,6 +9,7 @@ import torch
 from robowm.policy.turning import Turning
 from robowm.train.astray import Astray
 from robowm.train.demonstrations import demonstration_batch
+from robowm.train.elsewhere import Elsewhere
 from robowm.train.finetune_plan import FinetuneConfig
 from robowm.train.foresight import foretold
 from robowm.train.frames import Frames
@@ -48,6 +49,10 @@ def batches(
     hz, astray = policy.config.control_hz, None
     if ways and turning is not None:
         astray = Astray.of(frames, demonstrated, turning, hz)
+    things = None
+    if config.elsewhere_share and goals is not None and goals.eyes is not None:
+        states = frames.columns["observation.state"]
+        things = Elsewhere.of(frames, demonstrated, states, goals.eyes, hz)
 
     def loss_of(
         ready: torch.nn.Module, rng: np.random.Generator, share: float
@@ -64,8 +69,14 @@ def batches(
                 batch[PLACES] = torch.from_numpy(goals.places[chosen])
             if goals.taken is not None:
                 batch[TAKEN] = goals.taken.of(chosen)
-            if seen:
-                batch[FILMED] = torch.arange(size) >= size - seen
+            film = np.arange(size) >= size - seen
+            if things is not None and TAKEN in batch:
+                some = np.flatnonzero(~film & (rng.random(size) < config.elsewhere_share))
+                film[some] = things.put(
+                    rng, chosen, some, batch[policy.config.camera], batch[PLACES], batch[TAKEN]
+                )
+            if film.any():
+                batch[FILMED] = torch.from_numpy(film)
             if practises:
                 some = draw(rng, demonstrated, goals, config.practice, hz)
                 batch[PRACTICE] = practise(

@@ -43,6 +43,8 @@ class FinetuneConfig:
     leaves, so it must be carried off, and the camera must stand still"""
     video_share: float = 0.75
     """share of samples that are from video, where there is some"""
+    elsewhere_share: float = 0.0
+    """share of samples of demonstrations in which what is taken is shown somewhere else"""
     hand_steps: int = 900
     """optimiser steps of the network that sees the hand in video"""
     held_out: float = 0.0
@@ -122,11 +124,15 @@ def check_shares(config: FinetuneConfig) -> None:
     """Raises UserError: a share that is none."""
     if not 0 <= config.from_start <= 1:
         raise UserError(f"--from-start {config.from_start}: expected a share from 0 to 1.")
-    if not 0 <= config.video_share < 1:
-        raise UserError(
-            f"--video-share {config.video_share}: expected a share from 0 to less than 1; how to "
-            "act is learnt from demonstrations."
-        )
+    for flag, share in (
+        ("--video-share", config.video_share),
+        ("--elsewhere-share", config.elsewhere_share),
+    ):
+        if not 0 <= share < 1:
+            raise UserError(
+                f"{flag} {share}: expected a share from 0 to less than 1; how to act is learnt "
+                "from demonstrations as they are."
+            )
 
 
 def settled(

@@ -156,12 +156,14 @@ def test_a_policy_learns_from_video_that_has_pictures_only(
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
+@pytest.mark.parametrize("which", ["video_share", "elsewhere_share"])
 def test_some_samples_must_be_demonstrations(
-    datasets: tuple[Path, Path], tmp_path: Path, share: float
+    datasets: tuple[Path, Path], tmp_path: Path, which: str, share: float
 ) -> None:
     demos, video = datasets
-    with pytest.raises(UserError, match=f"--video-share {share}: expected a share from 0 to less"):
-        finetune("scratch", demos, tmp_path / "p", small(video=(video,), video_share=share))
+    flag = which.replace("_", "-")
+    with pytest.raises(UserError, match=f"--{flag} {share}: expected a share from 0 to less"):
+        finetune("scratch", demos, tmp_path / "p", small(video=(video,), **{which: share}))
     assert not (tmp_path / "p").exists()
 
 
