@@ -60,14 +60,14 @@ class VipraConfig(PreTrainedConfig):
     subgoals: int = 2
     """keyframes (gripper changes, the end) whose proprioception is foretold; 0: none"""
     remember_goals: bool = True
-    """while nothing is held, go for the median of where the last looks saw the goals, not for where
-    the very last one does: for things that lie still until they are taken; `goals` only"""
+    """go for the median of where the last looks saw the goals since the gripper was told something
+    else, not for where the very last one does: for things that lie still; `goals` only"""
     right_pictures: bool = True
     """look at first whether the camera was knocked, or the light is another, since the
     demonstrations, and undo it; `goals` only, with a camera that stands still"""
-    lower_eye: bool = False
-    """learn where things are by where they are seen, not by where that point of the hand is seen
-    which motion shows, mostly far above; `goals` only"""
+    lower_eye: bool = True
+    """learn where things are by where they are seen, not by where that point which moves with the
+    hand is seen, mostly above and behind, that motion shows; `goals` only"""
     subgoal_weight: float = 1.0
     """weight of the subgoals' L1 beside the flow-matching loss, where they are known"""
     place_weight: float = 0.3

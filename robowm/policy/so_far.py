@@ -22,8 +22,8 @@ class SoFar:
         shut_steps: for how many steps it has now been told to be shut.
         gripped: whether it has been, and not in vain.
         released: whether it has been told to let go of something.
-        looks: of the last looks since the gripper was told to open, where the hand's goals were
-            seen, (G, 3), normalised; none while it is shut.
+        looks: of the last looks since the gripper was told something else, where the hand's goals
+            were seen, (G, 3), normalised.
         stands: how the camera stands to where it stood; None: not looked for yet.
     """
 
@@ -37,11 +37,11 @@ class SoFar:
     def tell(self, gripper: Sequence[float], closes_upwards: bool) -> None:
         """The gripper is told all these, one after another."""
         for command in gripper:
-            shut = (command > 0) == closes_upwards
-            self.released |= self.shut_steps > 0 and not shut
+            shut, was_shut = (command > 0) == closes_upwards, self.shut_steps > 0
+            self.released |= was_shut and not shut
             self.gripped |= shut
             self.told, self.shut_steps = command, self.shut_steps + 1 if shut else 0
-            if shut:
+            if shut != was_shut:
                 self.looks.clear()
 
     def feel(self, gripper: float, empty: float, open_: float, control_hz: float) -> None:
@@ -58,20 +58,19 @@ class SoFar:
         if self.shut_steps >= LEFT_S * control_hz and (gripper - empty) * (empty - open_) > 0:
             # as at first, so that to open is no change for which a chunk is followed to its end
             self.told, self.shut_steps, self.gripped = None, 0, False
+            self.looks.clear()
 
 
 def remember(goals: Tensor, place: Sequence[int], so_far: Sequence[SoFar]) -> Tensor:
-    """Goals (B, G, S), with their place, columns of S, the median of the looks at them, where
-    nothing is held.
+    """Goals (B, G, S), with their place, columns of S, the median of the looks at them since the
+    gripper was told something else.
 
     A hand that is near what it goes for covers it, and a goal that is seen anew at each step then
     goes along with the hand. What is remembered was seen when it lay in the open; a grip ends it,
-    so what was missed is looked for anew. Where to carry something is seen anew at each step: that
-    remembered, too, was worse (docs/leads.md).
+    so what was missed is looked for anew.
     """
     columns, goals = list(place), goals.clone()
     for goal, episode in zip(goals, so_far, strict=True):
-        if not episode.shut_steps:
-            episode.looks.append(goal[:, columns])
-            goal[:, columns] = torch.stack(tuple(episode.looks)).quantile(0.5, dim=0)
+        episode.looks.append(goal[:, columns])
+        goal[:, columns] = torch.stack(tuple(episode.looks)).quantile(0.5, dim=0)
     return goals

@@ -64,9 +64,9 @@ class PolicyConfig:
     right_pictures: bool = True
     """`goals` notices, in video and at an episode's first look, that the camera was knocked or the
     light is another than in the demonstrations, and undoes it"""
-    lower_eye: bool = False
-    """`goals` learns where things are by where they are seen, not by where that point of the hand
-    is seen which motion shows, mostly far above"""
+    lower_eye: bool = True
+    """`goals` learns where things are by where they are seen; False: by where that point which
+    moves with the hand is seen, mostly above and behind, that motion shows"""
     act_by_ways: bool = True
     """`goals` acts by shares of the ways to its goals (`robowm.policy.way_head`), where state and
     action are of a hand's place, axes, motion and turn; False: by a plain network"""

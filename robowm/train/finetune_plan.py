@@ -43,8 +43,9 @@ class FinetuneConfig:
     leaves, so it must be carried off, and the camera must stand still"""
     video_share: float = 0.75
     """share of samples that are from video, where there is some"""
-    elsewhere_share: float = 0.0
-    """share of samples of demonstrations in which what is taken is shown somewhere else"""
+    elsewhere_share: float = 0.5
+    """share of samples of demonstrations in which what is taken is shown somewhere else, where the
+    head is `goals` and it is known in hindsight what that was"""
     hand_steps: int = 900
     """optimiser steps of the network that sees the hand in video"""
     held_out: float = 0.0
