@@ -50,7 +50,7 @@ def batches(
     if ways and turning is not None:
         astray = Astray.of(frames, demonstrated, turning, hz)
     things = None
-    if config.elsewhere_share and goals is not None and goals.eyes is not None:
+    if practises and config.elsewhere_share and goals is not None and goals.eyes is not None:
         states = frames.columns["observation.state"]
         things = Elsewhere.of(frames, demonstrated, states, goals.eyes, hz)
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from robowm.artefact import read_card
 from robowm.episodes import EpisodeWriter, image_feature, vector_feature
 from robowm.errors import UserError
 from robowm.policy.eye import Eye
+from robowm.train.elsewhere import Elsewhere
 from robowm.train.eyes import Eyes
 from robowm.train.finetune import finetune
 from robowm.train.finetune_plan import FinetuneConfig
@@ -153,6 +155,24 @@ def test_a_policy_learns_from_video_that_has_pictures_only(
     assert 0 <= card["outlined"] <= 1
     curves = json.loads((tmp_path / "policy" / "curves.json").read_text())["series"]
     assert {"action_error", "subgoal_l1", "place_nats"} <= set(curves)
+
+
+@pytest.mark.parametrize(("head", "shows"), [("goals", True), ("flow", False)])
+def test_things_are_shown_elsewhere_only_to_a_head_that_acts_by_goals(
+    datasets: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    head: Literal["goals", "flow"],
+    shows: bool,
+) -> None:
+    """Another would be taught the actions that lead to where the thing lay."""
+    of, asked = Elsewhere.of, []
+    monkeypatch.setattr(Elsewhere, "of", lambda *args: asked.append(args) or of(*args))
+    policy = replace(small().policy, action_head=head)
+    finetune("scratch", datasets[0], tmp_path / "policy", small(policy=policy))
+    card = read_card(tmp_path / "policy")
+    assert card is not None and card["eye_error"] < 0.6  # it could be shown
+    assert bool(asked) == shows
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
